@@ -1,0 +1,1 @@
+//! We as authorization server: rules only, no HTTP types.

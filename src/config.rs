@@ -1,0 +1,3 @@
+//! The one way in: sources (YAML text, environment) -> [`document`] -> [`plan`], or diagnostics.
+
+pub mod plan;

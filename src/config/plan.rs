@@ -1,0 +1,295 @@
+//! The checked, completed, immutable configuration. A `Plan` that exists is valid.
+//!
+//! No I/O handles and no logic beyond look-ups: what runs is built from it (`crate::live`).
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use http::HeaderName;
+use ipnet::IpNet;
+use url::Url;
+
+use crate::{
+    oauth::{ClientId, Issuer, RedirectUri, ResourceUri, Scopes},
+    secret::Secret,
+};
+
+/// Everything one running instance does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Origin that clients type; only scheme, host and port matter, the path is `/`.
+    pub public_url: Url,
+    /// Further `Host` values (lower case, with port if not the default) that are answered.
+    pub allowed_hosts: Vec<String>,
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// `/metrics`, `/healthz`, `/readyz`; `None` switches the admin listener off.
+    pub admin_listen: Option<SocketAddr>,
+    /// Where state lives.
+    pub storage: StoragePlan,
+    /// Root secrets, the first one seals; empty: the store makes and keeps one.
+    pub root_secrets: Vec<Secret>,
+    /// Peers whose `Forwarded` and `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Bounds of the listener.
+    pub limits: LimitsPlan,
+    /// Algorithm of our access tokens.
+    pub signing: SigningAlgorithm,
+    /// How logs look.
+    pub log: LogPlan,
+    /// By name, in the order in which they were written.
+    pub providers: Vec<Arc<ProviderPlan>>,
+}
+
+/// Where state lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoragePlan {
+    /// Lost at the end of the process.
+    Memory,
+    /// One file in this folder; crash-safe.
+    Embedded {
+        /// The folder; made with mode 0700 if it does not exist.
+        path: PathBuf,
+    },
+}
+
+/// Bounds of the public listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitsPlan {
+    /// Open connections at one time.
+    pub connections: usize,
+    /// From accept to the end of the request's header.
+    pub header_timeout: Duration,
+    /// Bytes of one request's header.
+    pub header_bytes: usize,
+    /// How long running requests may go on after SIGTERM.
+    pub drain_timeout: Duration,
+    /// Registrations from one client address in an hour.
+    pub registrations_per_hour: u32,
+    /// Authorization requests from one client address in a minute.
+    pub authorizations_per_minute: u32,
+    /// Token requests from one client address in a minute.
+    pub token_requests_per_minute: u32,
+}
+
+/// How we sign access tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningAlgorithm {
+    /// ECDSA P-256: the default, every JWT library verifies it.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+    /// RSA 2048; signing costs 25 times as much.
+    Rs256,
+}
+
+/// How logs look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPlan {
+    /// A `tracing` filter: `info`, `vestibule=debug,info`.
+    pub filter: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Readable text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// One OIDC upstream: an application at an identity provider, with everything mounted for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderPlan {
+    /// The name in the configuration; a metric label and part of nothing secret.
+    pub name: String,
+    /// What people read: "Sign in with …".
+    pub display_name: String,
+    /// `/` or `/name`, never with a trailing slash otherwise.
+    pub mount: String,
+    /// Our issuer for this mount.
+    pub issuer: Issuer,
+    /// The provider's discovery document.
+    pub config_url: Url,
+    /// The application's identifier at the provider.
+    pub client_id: String,
+    /// The application's secret; `None` for a public application.
+    pub client_secret: Option<Secret>,
+    /// How we authenticate at the provider's token endpoint; `None`: by its metadata, basic first.
+    pub token_endpoint_auth_method: Option<ClientAuthMethod>,
+    /// `audience` parameter at authorize, exchange and refresh.
+    pub audience: Option<String>,
+    /// Asked for at every sign-in, and demanded of what the provider granted.
+    pub required_scopes: Scopes,
+    /// Everything that clients may ask for; always includes the required ones, never
+    /// `offline_access` (which is handled apart).
+    pub valid_scopes: Scopes,
+    /// Path below the mount that the provider sends the browser back to.
+    pub redirect_path: String,
+    /// What to enter at the provider: `public_url` + mount + redirect path.
+    pub callback_url: Url,
+    /// Sent at authorize, after everything else.
+    pub extra_authorize_params: Vec<(String, String)>,
+    /// Sent at exchange and refresh, after everything else.
+    pub extra_token_params: Vec<(String, String)>,
+    /// Ask the provider for a refresh token (`offline_access`) when it knows that scope.
+    pub offline_access: bool,
+    /// Clients may register themselves (RFC 7591).
+    pub dynamic_registration: bool,
+    /// Clients may be described by client ID metadata documents.
+    pub client_id_metadata_documents: bool,
+    /// Redirect URI schemes of applications (`cursor`) that dynamic clients may use; `None`: all
+    /// that are not dangerous.
+    pub private_use_schemes: Option<Vec<String>>,
+    /// Clients written in the configuration.
+    pub clients: Vec<StaticClient>,
+    /// How long what we hand out lives.
+    pub lifetimes: Lifetimes,
+    /// Deadline of one request to the provider.
+    pub timeout: Duration,
+    /// May be fetched over plain http and from private addresses (a provider on this machine or
+    /// in this cluster; the demo).
+    pub allow_insecure_http: bool,
+    /// What is protected, in the order written.
+    pub routes: Vec<Arc<RoutePlan>>,
+}
+
+/// RFC 6749 section 2.3.1, RFC 8414 `token_endpoint_auth_methods_supported`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientAuthMethod {
+    /// `client_secret_basic`
+    Basic,
+    /// `client_secret_post`
+    Post,
+    /// `none`
+    None,
+}
+
+/// Lifetimes of what we hand out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// From the authorization request to the return from the provider.
+    pub transaction: Duration,
+    /// An authorization code of ours.
+    pub code: Duration,
+    /// An access token of ours; shortened when the provider's token ends sooner and cannot be
+    /// refreshed.
+    pub access_token: Duration,
+    /// A refresh token that is not used.
+    pub refresh_token: Duration,
+    /// A grant, however often it was refreshed.
+    pub grant: Duration,
+    /// After a rotation, how long the previous refresh token still gets the same successor.
+    pub refresh_grace: Duration,
+}
+
+/// A client that needs no registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticClient {
+    /// Its identifier.
+    pub client_id: ClientId,
+    /// What people read on the consent page.
+    pub name: String,
+    /// `None` for a public client.
+    pub secret: Option<Secret>,
+    /// Where it may be answered.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// The operator vouches for it: no consent page.
+    pub skip_consent: bool,
+}
+
+/// One protected path and the server behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutePlan {
+    /// `<provider>` + path; a metric label.
+    pub id: String,
+    /// The provider's name.
+    pub provider: String,
+    /// Public path with the mount: `/mcp`, `/auth0/mcp`, or `/`. This path and everything below
+    /// it is forwarded.
+    pub path: String,
+    /// Audience of the tokens for this route.
+    pub resource: ResourceUri,
+    /// Where it goes: the public path is replaced by this URL's path.
+    pub backend: BackendPlan,
+    /// What a token must carry to pass.
+    pub required_scopes: Scopes,
+    /// Bytes of one request body.
+    pub max_body: u64,
+    /// Browser origins that may call it (besides our own); `*` is any.
+    pub allowed_origins: Vec<String>,
+    /// Which headers tell the backend who calls.
+    pub identity_headers: IdentityHeaders,
+    /// What the backend receives in `Authorization`.
+    pub backend_authorization: BackendAuthorization,
+}
+
+/// The protected server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendPlan {
+    /// http or https; its path replaces the route's.
+    pub url: Url,
+    /// To connect, TLS included.
+    pub connect_timeout: Duration,
+    /// From the request to the response's header; the body has no deadline.
+    pub response_timeout: Duration,
+}
+
+/// Names of the headers that carry the identity; `None` leaves one out. All are removed from what
+/// a client sends, whether set or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    /// The provider's `sub`.
+    pub subject: Option<HeaderName>,
+    /// A verified e-mail address.
+    pub email: Option<HeaderName>,
+    /// Granted scopes, space separated.
+    pub scopes: Option<HeaderName>,
+    /// The client's identifier.
+    pub client: Option<HeaderName>,
+    /// A short-lived JWT signed by us with the backend as audience.
+    pub assertion: Option<HeaderName>,
+}
+
+/// What the backend receives in `Authorization`. The client's token never goes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendAuthorization {
+    /// Nothing.
+    None,
+    /// `Bearer` with the provider's access token.
+    ProviderToken,
+    /// `Bearer` with the JWT of [`IdentityHeaders::assertion`].
+    Assertion,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// The provider with this name.
+    pub fn provider(&self, name: &str) -> Option<&Arc<ProviderPlan>> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// Whether clients reach us by https, so that cookies can be `Secure`.
+    pub fn is_https(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}
+
+// === impl ProviderPlan ===
+
+impl ProviderPlan {
+    /// The path of an endpoint below the mount; `path` starts with a slash.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.mount.trim_end_matches('/'))
+    }
+
+    /// The route with this resource.
+    pub fn route(&self, resource: &ResourceUri) -> Option<&Arc<RoutePlan>> {
+        self.routes.iter().find(|route| route.resource == *resource)
+    }
+}

@@ -1,0 +1,25 @@
+//! Who signed in, as the provider told it.
+
+use serde::{Deserialize, Serialize};
+
+/// The person (or service) behind a grant. Everything here comes from a verified ID token or from
+/// the provider's user info endpoint; nothing from a client or a browser.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The provider's own issuer (`iss` of the ID token).
+    pub issuer: String,
+    /// `sub`: stable and unique within the issuer.
+    pub subject: String,
+    /// `email`, whether or not it was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// `email_verified`; false when the provider does not say.
+    #[serde(default)]
+    pub email_verified: bool,
+    /// `name` or `preferred_username`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// All other claims of the ID token, for policies and headers.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub claims: serde_json::Map<String, serde_json::Value>,
+}

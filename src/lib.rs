@@ -1,0 +1,32 @@
+//! Vestibule: an OAuth 2.1 gateway between MCP clients and an identity provider.
+//!
+//! Two straight lines run through this crate.
+//!
+//! A configuration's way:
+//!
+//! ```text
+//! source (YAML text, environment) -> Document -> Plan -> Live -> swapped in
+//! ```
+//!
+//! A request's way:
+//!
+//! ```text
+//! listener -> edge -> route table -> { endpoint (warp) | gate -> forward } -> response
+//! ```
+//!
+//! Which module may use which is held by `tests/architecture.rs`.
+
+#![forbid(unsafe_code)]
+
+pub mod authority;
+pub mod body;
+pub mod config;
+pub mod egress;
+pub mod identity;
+pub mod metrics;
+pub mod oauth;
+pub mod provider;
+pub mod seal;
+pub mod secret;
+pub mod store;
+pub mod time;

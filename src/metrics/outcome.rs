@@ -1,0 +1,259 @@
+//! Closed sets of label values. Every outcome maps to exactly one [`Fault`].
+
+/// Whose fault an outcome is; what service levels are computed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It went well.
+    None,
+    /// The person in front of the browser (or their permissions).
+    User,
+    /// The client program.
+    Client,
+    /// The identity provider.
+    Idp,
+    /// We, our store, our configuration.
+    Gateway,
+}
+
+impl Fault {
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::User => "user",
+            Self::Client => "client",
+            Self::Idp => "idp",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// A closed set of label values: `Variant = "label"`, and for outcomes `=> Fault`.
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal $(=> $fault:ident)?),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs, reason = "each variant is documented by its label value")]
+        pub enum $name { $($variant),* }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The label value.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+
+            labels!(@fault $($variant $(=> $fault)?),*);
+        }
+    };
+    (@fault $($variant:ident => $fault:ident),*) => {
+        /// Whose fault it is.
+        pub const fn fault(self) -> Fault {
+            match self { $(Self::$variant => Fault::$fault),* }
+        }
+    };
+    (@fault $($variant:ident),*) => {};
+}
+
+labels! {
+    /// How a client became known.
+    ClientType { Static = "static", Dynamic = "dynamic", Document = "metadata_document", Unknown = "unknown" }
+}
+
+labels! {
+    /// How an authorization request ended.
+    Authorize {
+        Ok = "ok" => None,
+        InvalidRequest = "invalid_request" => Client,
+        DuplicateParam = "duplicate_param" => Client,
+        UnknownClient = "unknown_client" => Client,
+        RedirectUriMismatch = "redirect_uri_mismatch" => Client,
+        UnsupportedResponseType = "unsupported_response_type" => Client,
+        PkceMissing = "pkce_missing" => Client,
+        PkceMethod = "pkce_method" => Client,
+        InvalidScope = "invalid_scope" => Client,
+        InvalidTarget = "invalid_target" => Client,
+        ProviderNotReady = "provider_not_ready" => Idp,
+        RateLimited = "rate_limited" => Client,
+        StoreError = "store_error" => Gateway,
+    }
+}
+
+labels! {
+    /// What happened to the consent page.
+    Consent {
+        Shown = "shown", Approved = "approved", Denied = "denied", Remembered = "remembered",
+        Expired = "expired", CsrfRejected = "csrf_rejected",
+    }
+}
+
+labels! {
+    /// How the return from the provider ended.
+    Callback {
+        Ok = "ok" => None,
+        IdpError = "idp_error" => Idp,
+        AccessDenied = "access_denied" => User,
+        StateMissing = "state_missing" => User,
+        StateUnknown = "state_unknown" => User,
+        StateExpired = "state_expired" => User,
+        StateReplayed = "state_replayed" => User,
+        CookieMismatch = "cookie_mismatch" => User,
+        IssMismatch = "iss_mismatch" => Idp,
+        CodeMissing = "code_missing" => Idp,
+        DuplicateParam = "duplicate_param" => User,
+        ExchangeFailed = "exchange_failed" => Idp,
+        IdTokenInvalid = "id_token_invalid" => Idp,
+        NonceMismatch = "nonce_mismatch" => Idp,
+        UserinfoFailed = "userinfo_failed" => Idp,
+        PolicyDenied = "policy_denied" => User,
+        ProviderUnavailable = "provider_unavailable" => Idp,
+        StoreError = "store_error" => Gateway,
+    }
+}
+
+labels! {
+    /// The grant type of a token request.
+    GrantType { AuthorizationCode = "authorization_code", RefreshToken = "refresh_token", Other = "other" }
+}
+
+labels! {
+    /// How a token request ended.
+    TokenRequest {
+        Ok = "ok" => None,
+        InvalidRequest = "invalid_request" => Client,
+        InvalidClient = "invalid_client" => Client,
+        UnauthorizedClient = "unauthorized_client" => Client,
+        UnsupportedGrantType = "unsupported_grant_type" => Client,
+        CodeUnknown = "code_unknown" => Client,
+        CodeExpired = "code_expired" => Client,
+        CodeReplayed = "code_replayed" => Client,
+        RedirectUriMismatch = "redirect_uri_mismatch" => Client,
+        PkceMismatch = "pkce_mismatch" => Client,
+        RefreshUnknown = "refresh_unknown" => Client,
+        RefreshExpired = "refresh_expired" => Client,
+        RefreshReused = "refresh_reused" => Client,
+        InvalidScope = "invalid_scope" => Client,
+        InvalidTarget = "invalid_target" => Client,
+        IdpGrantEnded = "idp_grant_ended" => User,
+        IdpRefreshFailed = "idp_refresh_failed" => Idp,
+        RateLimited = "rate_limited" => Client,
+        StoreError = "store_error" => Gateway,
+    }
+}
+
+labels! {
+    /// What was handed out.
+    TokenType { Access = "access", Refresh = "refresh" }
+}
+
+labels! {
+    /// What a used refresh token met.
+    RefreshReuse { Grace = "grace", FamilyRevoked = "family_revoked" }
+}
+
+labels! {
+    /// How a refresh at the provider ended.
+    ProviderRefresh {
+        Ok = "ok", Coalesced = "coalesced", InvalidGrant = "invalid_grant", Transient = "transient",
+        NoRefreshToken = "no_refresh_token",
+    }
+}
+
+labels! {
+    /// Who ended a grant.
+    RevocationInitiator {
+        Client = "client", User = "user", Admin = "admin", Reuse = "reuse", Expiry = "expiry", Config = "config",
+    }
+}
+
+labels! {
+    /// How a registration ended.
+    Registration {
+        Created = "created" => None,
+        InvalidMetadata = "invalid_metadata" => Client,
+        InvalidRedirectUri = "invalid_redirect_uri" => Client,
+        RateLimited = "rate_limited" => Client,
+        FetchBlocked = "fetch_blocked" => Client,
+        FetchFailed = "fetch_failed" => Client,
+    }
+}
+
+labels! {
+    /// How clients are registered.
+    RegistrationMethod { Dynamic = "dcr", Document = "metadata_document" }
+}
+
+labels! {
+    /// How the check of a bearer token ended.
+    Verification {
+        Valid = "valid" => None,
+        Missing = "missing" => Client,
+        Malformed = "malformed" => Client,
+        TooLarge = "too_large" => Client,
+        Expired = "expired" => Client,
+        NotYetValid = "not_yet_valid" => Client,
+        BadSignature = "bad_signature" => Client,
+        UnknownKid = "unknown_kid" => Client,
+        AlgNotAllowed = "alg_not_allowed" => Client,
+        IssuerMismatch = "issuer_mismatch" => Client,
+        AudienceMismatch = "audience_mismatch" => Client,
+        ScopeInsufficient = "scope_insufficient" => Client,
+        Revoked = "revoked" => Client,
+        StoreError = "store_error" => Gateway,
+        ProviderUnavailable = "provider_unavailable" => Idp,
+    }
+}
+
+labels! {
+    /// How a forwarded request ended.
+    Backend {
+        Ok = "ok", ConnectError = "connect_error", TlsError = "tls_error", Timeout = "timeout", Reset = "reset",
+        ProtocolError = "protocol_error", BodyTooLarge = "body_too_large", ClientAbort = "client_abort",
+    }
+}
+
+labels! {
+    /// What kind of long-lived response is open.
+    StreamKind { Sse = "sse", Websocket = "websocket", Grpc = "grpc" }
+}
+
+labels! {
+    /// The provider's endpoint that was asked.
+    ProviderEndpoint {
+        Discovery = "discovery", Jwks = "jwks", Token = "token", Userinfo = "userinfo", Revocation = "revocation",
+    }
+}
+
+labels! {
+    /// Why keys were fetched.
+    JwksTrigger { Startup = "startup", Interval = "interval", UnknownKid = "unknown_kid", Reload = "reload" }
+}
+
+labels! {
+    /// How a fetch of discovery or keys ended.
+    Refresh {
+        Ok = "ok", Unchanged = "unchanged", Throttled = "throttled", Error = "error", IssuerMismatch = "issuer_mismatch",
+    }
+}
+
+labels! {
+    /// What was asked of the store.
+    StoreOperation { Get = "get", Commit = "commit", Find = "find", List = "list", Sweep = "sweep" }
+}
+
+labels! {
+    /// How the store answered.
+    StoreOutcome { Ok = "ok", Miss = "miss", Conflict = "conflict", Error = "error" }
+}
+
+labels! {
+    /// Which limiter refused.
+    Limiter { Register = "register", Authorize = "authorize", Token = "token", DocumentFetch = "document_fetch" }
+}
+
+labels! {
+    /// Sealed values that no key opens.
+    SealedKind { Grant = "grant", Code = "code", Key = "key", State = "state", Client = "client", Token = "token" }
+}

@@ -1,0 +1,13 @@
+//! The words of OAuth as types: each is valid once it exists. No rules between them, no I/O.
+
+pub mod client_id;
+pub mod issuer;
+pub mod redirect_uri;
+pub mod resource;
+pub mod scope;
+
+pub use client_id::ClientId;
+pub use issuer::Issuer;
+pub use redirect_uri::{RedirectUri, RedirectUriError};
+pub use resource::ResourceUri;
+pub use scope::{Scope, ScopeError, Scopes};

@@ -1,0 +1,55 @@
+//! What a provider gave us for a person, and how it is renewed and revoked.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{oauth::Scopes, time::Timestamp};
+
+/// The provider's tokens of one grant. Lives sealed in the store and never goes to a client.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderTokens {
+    /// For the provider's APIs.
+    pub access_token: String,
+    /// Absent when the provider gave none: the grant then ends with the access token.
+    pub refresh_token: Option<String>,
+    /// When the access token ends; `None` when the provider did not say.
+    pub expires_at: Option<Timestamp>,
+    /// What the provider granted; `None` when it did not say (then: what was asked).
+    pub scopes: Option<Scopes>,
+}
+
+/// Why the provider did not renew a grant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenewError {
+    /// The provider says that it is over (`invalid_grant`), or there is no refresh token.
+    #[error("the provider ended the sign-in: {0}")]
+    Ended(String),
+    /// A timeout, a 5xx, no connection, or our own registration there is wrong: try again later.
+    #[error("the provider did not answer usefully: {0}")]
+    Unavailable(String),
+}
+
+/// Renews and revokes a grant's provider tokens. The authorization server's rules use this and
+/// know nothing else of a provider.
+#[async_trait]
+pub trait TokenSource: Send + Sync + std::fmt::Debug {
+    /// Exchanges the refresh token; a provider that does not rotate keeps the old one in the
+    /// result.
+    async fn renew(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError>;
+
+    /// Revokes at the provider where it offers that (RFC 7009); best effort.
+    async fn revoke(&self, tokens: &ProviderTokens);
+}
+
+// === impl ProviderTokens ===
+
+impl std::fmt::Debug for ProviderTokens {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ProviderTokens")
+            .field("refreshable", &self.refresh_token.is_some())
+            .field("expires_at", &self.expires_at)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,1 @@
+//! State that ends with the process: tests, and `storage: memory`.

@@ -1,0 +1,1 @@
+//! Versioned, sealed records on top of a store.

@@ -1,0 +1,1 @@
+//! State in one file: redb, one writer thread that commits whole groups.
