@@ -23,6 +23,7 @@ pub mod body;
 pub mod config;
 pub mod egress;
 pub mod identity;
+pub mod keys;
 pub mod metrics;
 pub mod oauth;
 pub mod provider;

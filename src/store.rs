@@ -7,6 +7,7 @@
 pub mod memory;
 pub mod record;
 pub mod redb;
+pub mod root_secret;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -35,11 +36,15 @@ pub struct Record {
     pub expires_at: Timestamp,
 }
 
+/// The expiry of what ends only by being replaced: the last second of the year 9999.
+pub const NEVER: Timestamp = Timestamp(253_402_300_799);
+
 /// One step of a batch.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// The batch fails with [`CommitError::Conflict`] unless the live value is exactly this
-    /// (`None`: there is no live record).
+    /// (`None`: there is no live record). All expectations of a batch are held against the state
+    /// before the batch, wherever they stand in it.
     Expect {
         /// Where to look.
         table: Table,
@@ -123,4 +128,30 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// The backend's name in metrics and logs: `memory`, `embedded`.
     fn backend(&self) -> &'static str;
+}
+
+// === impl Table ===
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 4] = [Self::Grant, Self::Code, Self::SigningKey, Self::Meta];
+
+    /// The name in files and in the context of sealed records; never changes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grant => "grant",
+            Self::Code => "code",
+            Self::SigningKey => "signing-key",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+// === impl Record ===
+
+impl Record {
+    /// Whether the record still exists at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at > now
+    }
 }
