@@ -1,2 +1,224 @@
-//! The only way out for requests of our own: no redirects, capped bodies, deadlines, and an
-//! address filter for URLs that strangers chose.
+//! The only way out for requests of our own: no redirects, no proxy from the environment, capped
+//! bodies, one deadline for everything, and an address filter for URLs that strangers chose.
+//!
+//! Knows nothing of OpenID Connect or of whom it asks; metrics are its callers' business.
+
+mod address;
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use reqwest::{Client, ClientBuilder, redirect};
+use url::Url;
+
+pub use address::Blocked;
+use address::{Guarded, PublicOnly};
+
+/// Largest answer of a provider, in bytes: discovery documents and key sets of real providers stay
+/// below 100 KiB.
+pub const PROVIDER_BODY: usize = 1024 * 1024;
+/// Largest client ID metadata document, in bytes.
+pub const DOCUMENT_BODY: usize = 5 * 1024;
+/// How long one fetch of a client ID metadata document may take in all.
+pub const DOCUMENT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How far a client may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Only https, and only addresses that are globally reachable, whatever DNS says.
+    Public,
+    /// Plain http and every address too: a provider that the operator placed on this machine or in
+    /// this cluster, and tests.
+    Anywhere,
+}
+
+/// An HTTP client with fixed bounds. Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub struct Egress {
+    client: Client,
+    reach: Reach,
+    body: usize,
+    deadline: Duration,
+}
+
+/// Why there is no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    /// The URL or the address behind its name may not be reached.
+    #[error("refused to connect: {0}")]
+    Blocked(#[from] Blocked),
+    /// The deadline passed, wherever the request was.
+    #[error("no complete answer within {0:?}")]
+    Timeout(Duration),
+    /// Name resolution or TCP failed.
+    #[error("cannot connect: {}", root_cause(.0))]
+    Connect(#[source] reqwest::Error),
+    /// The TLS handshake failed: certificate, name or protocol.
+    #[error("TLS failed: {}", root_cause(.0))]
+    Tls(#[source] reqwest::Error),
+    /// The body is larger than this many bytes.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// An answer with a status that the caller cannot use.
+    #[error("the answer has status {0}")]
+    Status(StatusCode),
+    /// The connection broke, or what came is not HTTP.
+    #[error("the answer broke off: {}", root_cause(.0))]
+    Broken(#[source] reqwest::Error),
+    /// The request cannot be expressed, or the client cannot be built.
+    #[error("the request cannot be made: {}", root_cause(.0))]
+    Setup(#[source] reqwest::Error),
+}
+
+// === impl Egress ===
+
+impl Egress {
+    /// For one identity provider: `deadline` bounds one request. `allow_insecure_http` permits
+    /// plain http and private addresses; otherwise only https to public addresses is possible.
+    ///
+    /// # Errors
+    /// [`EgressError::Setup`] if TLS cannot be set up at all.
+    pub fn for_provider(deadline: Duration, allow_insecure_http: bool) -> Result<Self, EgressError> {
+        let reach = if allow_insecure_http { Reach::Anywhere } else { Reach::Public };
+        Self::new(reach, PROVIDER_BODY, deadline)
+    }
+
+    /// For client ID metadata documents, whose URLs strangers choose. Outside of tests the reach
+    /// is [`Reach::Public`]; no configuration leads to another.
+    ///
+    /// # Errors
+    /// [`EgressError::Setup`] if TLS cannot be set up at all.
+    pub fn for_documents(reach: Reach) -> Result<Self, EgressError> {
+        Self::new(reach, DOCUMENT_BODY, DOCUMENT_DEADLINE)
+    }
+
+    fn new(reach: Reach, body: usize, deadline: Duration) -> Result<Self, EgressError> {
+        let builder = || {
+            let builder = Client::builder()
+                .user_agent(concat!("vestibule/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .no_proxy()
+                .pool_idle_timeout(Duration::from_mins(1));
+            match reach {
+                Reach::Public => builder.https_only(true).dns_resolver(Arc::new(PublicOnly)),
+                Reach::Anywhere => builder,
+            }
+        };
+        let client = builder().build().or_else(|error| without_roots(builder(), &error)).map_err(EgressError::Setup)?;
+        Ok(Self { client, reach, body, deadline })
+    }
+
+    /// Fetches a URL. Every status is an answer.
+    ///
+    /// # Errors
+    /// [`EgressError`], but never [`EgressError::Status`].
+    pub async fn get(&self, url: &Url, accept: &'static str) -> Result<http::Response<Bytes>, EgressError> {
+        let request = self.client.get(url.clone()).header(http::header::ACCEPT, accept);
+        self.execute(request.build().map_err(EgressError::Setup)?).await
+    }
+
+    /// Sends a request. Every status is an answer, a redirect too.
+    ///
+    /// # Errors
+    /// [`EgressError`], but never [`EgressError::Status`].
+    pub async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Bytes>, EgressError> {
+        self.execute(reqwest::Request::try_from(request).map_err(EgressError::Setup)?).await
+    }
+
+    async fn execute(&self, request: reqwest::Request) -> Result<http::Response<Bytes>, EgressError> {
+        if self.reach == Reach::Public {
+            address::check(request.url())?;
+        }
+        tokio::time::timeout(self.deadline, self.exchange(request))
+            .await
+            .unwrap_or(Err(EgressError::Timeout(self.deadline)))
+    }
+
+    async fn exchange(&self, request: reqwest::Request) -> Result<http::Response<Bytes>, EgressError> {
+        let mut answer = self.client.execute(request).await.map_err(classify)?;
+        if answer.content_length().is_some_and(|length| length > u64::try_from(self.body).unwrap_or(u64::MAX)) {
+            return Err(EgressError::TooLarge(self.body));
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(classify)? {
+            if body.len() + chunk.len() > self.body {
+                return Err(EgressError::TooLarge(self.body));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut response = http::Response::new(body.freeze());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(response)
+    }
+}
+
+// === impl EgressError ===
+
+impl EgressError {
+    /// The word for metrics; a status code stands for itself.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Blocked(_) => "blocked",
+            Self::Timeout(_) => "timeout",
+            Self::Connect(_) | Self::Broken(_) | Self::Setup(_) => "connect_error",
+            Self::Tls(_) => "tls_error",
+            Self::TooLarge(_) => "too_large",
+            Self::Status(_) => "status",
+        }
+    }
+}
+
+/// A machine without any root certificate must still start, and reach a provider by plain http:
+/// every TLS handshake then fails with a certificate error that names the cause.
+fn without_roots(builder: ClientBuilder, error: &reqwest::Error) -> Result<Client, reqwest::Error> {
+    let reason = root_cause(error);
+    tracing::warn!(%reason, "no root certificates: https to providers will fail; set SSL_CERT_FILE");
+    builder.tls_certs_only(std::iter::empty()).build()
+}
+
+fn classify(error: reqwest::Error) -> EgressError {
+    let error = error.without_url();
+    if let Some(Guarded(blocked)) = find(&error) {
+        return EgressError::Blocked(*blocked);
+    }
+    if find::<rustls::Error>(&error).is_some() {
+        EgressError::Tls(error)
+    } else if error.is_connect() {
+        EgressError::Connect(error)
+    } else if error.is_builder() {
+        EgressError::Setup(error)
+    } else {
+        EgressError::Broken(error)
+    }
+}
+
+/// The first cause of this type; `io::Error` hides what it wraps from `source`.
+fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(found) = wrapped.and_then(|inner| inner.downcast_ref::<E>()) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// What the innermost cause says: the outer ones only say "error sending request".
+fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests;

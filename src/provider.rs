@@ -1,3 +1,222 @@
 //! We as OpenID Connect client of one provider: discovery, sign-in, exchange, refresh, revocation.
+//!
+//! A provider that is down never stops the process: it is "not ready", tried again in the
+//! background and whenever somebody wants to sign in, and what was once learnt stays in use.
 
+mod claims;
+mod discovery;
+mod error;
+mod http_client;
+mod keys;
+mod login;
+mod renew;
 pub mod tokens;
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use tokio::{sync::Mutex, task::JoinHandle};
+
+use crate::{
+    config::plan::ProviderPlan,
+    egress::Egress,
+    metrics::{
+        ProviderMetrics,
+        outcome::{JwksTrigger, Refresh},
+    },
+    time::{Clock, Timestamp},
+};
+use discovery::{Discovered, DiscoveryError};
+use http_client::Http;
+use keys::{Keys, KeysError};
+
+pub use error::LoginError;
+pub use login::{CallbackParameters, Login};
+
+/// How often metadata and keys are fetched anew while all is well.
+const REFRESH_INTERVAL: Duration = Duration::from_hours(1);
+/// The longest pause between two attempts while something is wrong.
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
+/// Sign-ins that meet a provider which is not ready try at most once in this time.
+const ATTEMPT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One identity provider at run time.
+#[derive(Debug)]
+pub struct Provider {
+    plan: Arc<ProviderPlan>,
+    http: Http,
+    clock: Clock,
+    metrics: ProviderMetrics,
+    discovered: ArcSwapOption<Discovered>,
+    keys: Keys,
+    last_failure: ArcSwapOption<String>,
+    /// When the last attempt ended; held while one runs, so that there is one.
+    attempt: Mutex<Option<Timestamp>>,
+}
+
+/// Whether sign-in is possible, for `/readyz`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Metadata and keys are known (and perhaps old).
+    pub ready: bool,
+    /// What went wrong last, if the last attempt failed.
+    pub reason: Option<String>,
+    /// When the metadata in use were fetched.
+    pub discovery_at: Option<Timestamp>,
+    /// When the keys in use were fetched.
+    pub jwks_at: Option<Timestamp>,
+}
+
+/// Why an attempt to learn metadata and keys failed.
+#[derive(Debug, thiserror::Error)]
+enum RefreshError {
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+}
+
+// === impl Provider ===
+
+impl Provider {
+    /// Puts a provider together; nothing is fetched until [`start`](Self::start) or the first
+    /// sign-in.
+    pub fn new(plan: Arc<ProviderPlan>, egress: Egress, clock: Clock, metrics: ProviderMetrics) -> Arc<Self> {
+        Arc::new(Self {
+            plan,
+            http: Http::new(egress, metrics.clone()),
+            clock,
+            metrics,
+            discovered: ArcSwapOption::empty(),
+            keys: Keys::new(),
+            last_failure: ArcSwapOption::empty(),
+            attempt: Mutex::new(None),
+        })
+    }
+
+    /// Learns metadata and keys in the background, at once and then every hour; after a failure
+    /// soon again. The task ends by itself when the provider is dropped.
+    pub fn start(self: &Arc<Self>) -> JoinHandle<()> {
+        tokio::spawn(keep_fresh(Arc::downgrade(self)))
+    }
+
+    /// Whether sign-in is possible, and if not, why.
+    pub fn readiness(&self) -> Readiness {
+        let discovered = self.discovered.load();
+        let keys = self.keys.current();
+        Readiness {
+            ready: discovered.is_some() && keys.is_some(),
+            reason: self.last_failure.load().as_ref().map(|reason| reason.as_str().to_owned()),
+            discovery_at: discovered.as_ref().map(|known| known.at),
+            jwks_at: keys.map(|keys| keys.at),
+        }
+    }
+
+    /// The metadata, if keys are known too.
+    fn known(&self) -> Option<Arc<Discovered>> {
+        self.keys.current()?;
+        self.discovered.load_full()
+    }
+
+    /// The metadata; when nothing is known yet, learns it now. All who wait share one attempt.
+    async fn ready(&self) -> Result<Arc<Discovered>, String> {
+        if let Some(known) = self.known() {
+            return Ok(known);
+        }
+        let mut last = self.attempt.lock().await;
+        if let Some(known) = self.known() {
+            return Ok(known);
+        }
+        let now = self.clock.now();
+        if last.is_some_and(|last| now >= last && now.since(last) < ATTEMPT_INTERVAL) {
+            return Err(self.readiness().reason.unwrap_or_default());
+        }
+        let learnt = self.learn().await;
+        *last = Some(self.clock.now());
+        learnt.map_err(|error| error.to_string())
+    }
+
+    /// One attempt of the background task.
+    async fn refresh(&self) -> Result<(), RefreshError> {
+        let mut last = self.attempt.lock().await;
+        let learnt = self.learn().await;
+        *last = Some(self.clock.now());
+        learnt.map(|_| ())
+    }
+
+    /// Fetches metadata, then keys. What fails leaves the old in use. Only for who holds
+    /// `attempt`.
+    async fn learn(&self) -> Result<Arc<Discovered>, RefreshError> {
+        let was_ready = self.known().is_some();
+        let learnt = self.learn_both().await;
+        let ready = self.known().is_some();
+        self.metrics.ready(ready);
+        let provider = self.plan.name.as_str();
+        match &learnt {
+            Ok(_) => {
+                self.last_failure.store(None);
+                if !was_ready {
+                    tracing::info!(provider, "the identity provider is ready");
+                }
+            }
+            Err(error) => {
+                self.last_failure.store(Some(Arc::new(error.to_string())));
+                tracing::warn!(provider, %error, ready, "the identity provider's metadata or keys cannot be fetched");
+            }
+        }
+        learnt
+    }
+
+    async fn learn_both(&self) -> Result<Arc<Discovered>, RefreshError> {
+        let fetched = Discovered::fetch(&self.plan, &self.http, self.clock.now()).await;
+        let before = self.discovered.load_full();
+        let outcome = match &fetched {
+            Ok(new) if before.is_some_and(|before| new.is_unchanged(&before)) => Refresh::Unchanged,
+            Ok(_) => Refresh::Ok,
+            Err(DiscoveryError::IssuerMismatch { .. }) => Refresh::IssuerMismatch,
+            Err(_) => Refresh::Error,
+        };
+        self.metrics.discovery(outcome, self.clock.now().0);
+        let discovered = Arc::new(fetched?);
+        self.discovered.store(Some(Arc::clone(&discovered)));
+        let trigger = if self.keys.current().is_some() { JwksTrigger::Interval } else { JwksTrigger::Startup };
+        self.keys.fetch(&discovered.jwks_uri, trigger, &self.http, &self.clock, &self.metrics).await?;
+        Ok(discovered)
+    }
+}
+
+async fn keep_fresh(provider: Weak<Provider>) {
+    let mut failures = 0;
+    loop {
+        let Some(strong) = provider.upgrade() else {
+            return;
+        };
+        let refreshed = strong.refresh().await;
+        drop(strong);
+        failures = if refreshed.is_ok() { 0 } else { failures + 1 };
+        let pause = if failures == 0 { REFRESH_INTERVAL } else { backoff(failures, random_fraction()) };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// One second, doubled with each failure up to a minute, of which `fraction` (0 to 1) takes away
+/// up to a half: many instances must not ask in step.
+fn backoff(failures: u32, fraction: f64) -> Duration {
+    let doubled = Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(MAX_BACKOFF);
+    doubled.mul_f64(1.0 - fraction.clamp(0.0, 1.0) / 2.0)
+}
+
+fn random_fraction() -> f64 {
+    let mut byte = [0; 1];
+    // Without randomness there is no jitter, and nothing worse.
+    if aws_lc_rs::rand::fill(&mut byte).is_err() {
+        return 0.0;
+    }
+    f64::from(byte[0]) / 255.0
+}
+
+#[cfg(test)]
+mod tests;

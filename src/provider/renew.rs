@@ -1,0 +1,147 @@
+//! What happens to the provider's tokens after the sign-in: renewal (RFC 6749 section 6) and
+//! revocation (RFC 7009).
+
+use async_trait::async_trait;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use form_urlencoded::{Serializer, byte_serialize};
+use http::{
+    Method, Request,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
+use openidconnect::{
+    HttpRequest, OAuth2TokenResponse, RefreshToken,
+    core::{CoreTokenResponse, CoreTokenType},
+};
+use url::Url;
+
+use super::{
+    Provider,
+    discovery::ClientAuth,
+    error::TokenFailure,
+    tokens::{ProviderTokens, RenewError, TokenSource},
+};
+use crate::{
+    metrics::outcome::{ProviderEndpoint, ProviderRefresh},
+    oauth::Scopes,
+};
+
+/// Longest token that is kept, in bytes; it is stored with every grant.
+const MAX_TOKEN: usize = 16 * 1024;
+
+/// Errors that only a new sign-in can cure; everything else may pass.
+const OVER: [&str; 4] = ["invalid_grant", "interaction_required", "login_required", "consent_required"];
+
+// === impl Provider ===
+
+#[async_trait]
+impl TokenSource for Provider {
+    async fn renew(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError> {
+        let renewed = self.exchange_refresh_token(tokens).await;
+        self.metrics.provider_refresh(match &renewed {
+            Ok(_) => ProviderRefresh::Ok,
+            Err(RenewError::Ended(_)) if tokens.refresh_token.is_none() => ProviderRefresh::NoRefreshToken,
+            Err(RenewError::Ended(_)) => ProviderRefresh::InvalidGrant,
+            Err(RenewError::Unavailable(_)) => ProviderRefresh::Transient,
+        });
+        renewed
+    }
+
+    async fn revoke(&self, tokens: &ProviderTokens) {
+        let Some(known) = self.known() else {
+            return;
+        };
+        let Some(url) = &known.revocation_endpoint else {
+            return;
+        };
+        let provider = self.plan.name.as_str();
+        let answer = match self.revocation(url, &known.auth, tokens) {
+            Ok(request) => self.http.send(ProviderEndpoint::Revocation, request).await,
+            Err(error) => return tracing::warn!(provider, %error, "the revocation request cannot be made"),
+        };
+        match answer {
+            Ok(answer) if answer.status().is_success() => {}
+            Ok(answer) => {
+                tracing::warn!(provider, status = answer.status().as_u16(), "the identity provider did not revoke");
+            }
+            Err(error) => tracing::warn!(provider, %error, "the identity provider did not revoke"),
+        }
+    }
+}
+
+impl Provider {
+    /// What a token response holds. What it leaves out stays as it was: a provider that does not
+    /// rotate repeats neither the refresh token nor the scopes.
+    pub(super) fn tokens(
+        &self,
+        response: &CoreTokenResponse,
+        before: Option<&ProviderTokens>,
+    ) -> Result<ProviderTokens, String> {
+        if *response.token_type() != CoreTokenType::Bearer {
+            return Err("its access token is not a bearer token".to_owned());
+        }
+        let access_token = response.access_token().secret();
+        let refresh_token = response.refresh_token().map(RefreshToken::secret);
+        if access_token.len().max(refresh_token.map_or(0, String::len)) > MAX_TOKEN {
+            return Err(format!("its tokens are longer than {MAX_TOKEN} bytes"));
+        }
+        let scopes: Option<Scopes> =
+            response.scopes().map(|scopes| scopes.iter().filter_map(|scope| scope.as_str().parse().ok()).collect());
+        Ok(ProviderTokens {
+            access_token: access_token.clone(),
+            refresh_token: refresh_token.cloned().or_else(|| before?.refresh_token.clone()),
+            expires_at: response.expires_in().map(|lifetime| self.clock.now().plus(lifetime)),
+            scopes: scopes.filter(|scopes| !scopes.is_empty()).or_else(|| before?.scopes.clone()),
+        })
+    }
+
+    async fn exchange_refresh_token(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError> {
+        let Some(refresh_token) = tokens.refresh_token.clone().map(RefreshToken::new) else {
+            return Err(RenewError::Ended("it gave no refresh token".to_owned()));
+        };
+        let known = self.ready().await.map_err(RenewError::Unavailable)?;
+        let mut request = known.client.exchange_refresh_token(&refresh_token);
+        for (name, value) in self.parameters(&self.plan.extra_token_params) {
+            request = request.add_extra_param(name, value);
+        }
+        let http = self.http.endpoint(ProviderEndpoint::Token);
+        let response = request.request_async(&http).await.map_err(|error| match TokenFailure::from(error) {
+            TokenFailure::Refused { error, text } => {
+                self.metrics.idp_error("token", &error);
+                if OVER.contains(&error.as_str()) { RenewError::Ended(text) } else { RenewError::Unavailable(text) }
+            }
+            TokenFailure::Unreachable(error) => RenewError::Unavailable(error.to_string()),
+            TokenFailure::Useless(text) => RenewError::Unavailable(text),
+        })?;
+        self.tokens(&response, Some(tokens)).map_err(RenewError::Unavailable)
+    }
+
+    /// The request of RFC 7009 section 2.1. openidconnect's own refuses plain http, which the plan
+    /// may allow.
+    fn revocation(&self, url: &Url, auth: &ClientAuth, tokens: &ProviderTokens) -> Result<HttpRequest, http::Error> {
+        let (token, hint) = match &tokens.refresh_token {
+            Some(refresh_token) => (refresh_token, "refresh_token"),
+            None => (&tokens.access_token, "access_token"),
+        };
+        let client_id = self.plan.client_id.as_str();
+        let mut form = Serializer::new(String::new());
+        form.append_pair("token", token).append_pair("token_type_hint", hint);
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(url.as_str())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        match auth {
+            ClientAuth::Basic(secret) => {
+                let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+                let pair = format!("{}:{}", encoded(client_id), encoded(secret.expose()));
+                request = request.header(AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(pair)));
+            }
+            ClientAuth::Post(secret) => {
+                form.append_pair("client_id", client_id).append_pair("client_secret", secret.expose());
+            }
+            ClientAuth::None => {
+                form.append_pair("client_id", client_id);
+            }
+        }
+        request.body(form.finish().into_bytes())
+    }
+}
