@@ -21,6 +21,7 @@
 pub mod authority;
 pub mod body;
 pub mod config;
+pub mod demo;
 pub mod egress;
 pub mod identity;
 pub mod keys;
