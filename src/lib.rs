@@ -27,6 +27,7 @@ pub mod identity;
 pub mod keys;
 pub mod metrics;
 pub mod oauth;
+pub mod page;
 pub mod provider;
 pub mod seal;
 pub mod secret;

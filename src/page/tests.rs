@@ -1,0 +1,102 @@
+use scraper::{Html, Selector};
+use url::Url;
+
+use super::{
+    consent::{Consent, Origin},
+    notice::{Link, Notice},
+    *,
+};
+use crate::oauth::Scopes;
+
+fn public_url() -> Url {
+    Url::parse("https://mcp.example.com/").unwrap()
+}
+
+fn consent(name: &str, origin: Origin, target: Target) -> Page {
+    Consent {
+        public_url: &public_url(),
+        client_name: name,
+        origin,
+        redirect_uri: "https://claude.ai/api/mcp/auth_callback",
+        target,
+        resource: "https://mcp.example.com/mcp",
+        scopes: &Scopes::parse("openid email notes:write").unwrap(),
+        provider: "Acme",
+        provider_by_http: false,
+        action: "/consent",
+        transaction: "sealed",
+    }
+    .page()
+}
+
+fn texts(html: &str, selector: &str) -> Vec<String> {
+    Html::parse_document(html)
+        .select(&Selector::parse(selector).unwrap())
+        .map(|element| element.text().collect::<String>().trim().to_owned())
+        .collect()
+}
+
+/// D-3, D-7, AS-30: name, host, resource, scopes and the warning are on the page.
+#[test]
+fn d3_d7_consent_says_who_where_and_what() {
+    let page = consent("Claude Code", Origin::Registered, Target::ThisComputer { host: "localhost:33418".into() });
+    let all = texts(&page.html, "main").join(" ");
+    for expected in [
+        "Claude Code",
+        "Nobody has checked it",
+        "localhost:33418",
+        "https://mcp.example.com/mcp",
+        "notes:write",
+        "Acme",
+    ] {
+        assert!(all.contains(expected), "{expected}");
+    }
+    assert_eq!(texts(&page.html, "[role=note]").len(), 1);
+    let page = consent("X", Origin::Document { host: "claude.ai".into() }, Target::Web { host: "claude.ai".into() });
+    assert!(texts(&page.html, "dd").join(" ").contains("Described at claude.ai"));
+    assert_eq!(texts(&page.html, "[role=note]").len(), 0);
+}
+
+/// S61, B5: markup in a name is text.
+#[test]
+fn s61_markup_in_names_stays_text() {
+    let evil = "<script>alert(1)</script>\"'><img src=x>";
+    let page = consent(evil, Origin::Registered, Target::Web { host: "a.example".into() });
+    assert!(texts(&page.html, "script, img").is_empty());
+    assert!(texts(&page.html, "h1").join("").contains("<script>alert(1)</script>"));
+    let notice = Notice {
+        public_url: &public_url(),
+        title: evil,
+        what: evil,
+        steps: &[evil.to_owned()],
+        link: Some(Link { href: "https://a.example/?x=\"><script>".into(), target: Target::Web { host: evil.into() } }),
+        detail: Some(evil.into()),
+        reference: evil,
+    };
+    assert!(texts(&notice.page().html, "script, img").is_empty());
+}
+
+/// The hash in the policy is the hash of the only style element, byte for byte.
+#[test]
+fn the_policy_lets_exactly_our_style_through() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let page = consent("X", Origin::Operator, Target::Application { scheme: "cursor:".into() });
+    let styles: Vec<String> = Html::parse_document(&page.html)
+        .select(&Selector::parse("style").unwrap())
+        .map(|element| element.text().collect())
+        .collect();
+    assert_eq!(styles.len(), 1);
+    let hash = STANDARD.encode(crate::seal::sha256(styles[0].as_bytes()));
+    assert!(page.policy.contains(&format!("'sha256-{hash}'")));
+    assert!(!page.html.contains(" style="), "inline style attributes would be blocked");
+}
+
+/// Structure that assistive technology needs.
+#[test]
+fn pages_are_accessible() {
+    let page = consent("X", Origin::Operator, Target::Web { host: "a.example".into() }).html;
+    assert!(page.contains("<html lang=\"en\">"));
+    assert_eq!(texts(&page, "main h1").len(), 1);
+    assert_eq!(texts(&page, "title").len(), 1);
+    assert_eq!(texts(&page, "button"), ["Allow and sign in", "Deny"]);
+}
