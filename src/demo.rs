@@ -3,5 +3,6 @@
 
 pub mod identity_provider;
 mod loopback;
+pub mod mcp_server;
 
 pub use loopback::ADDRESS;

@@ -1,6 +1,6 @@
 //! The provider over real sockets, with `openidconnect` (which knows nothing of it) as the client.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, time::Duration};
 
 use openidconnect::{
     AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl, Nonce,
@@ -8,8 +8,9 @@ use openidconnect::{
     core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims},
 };
 use serde_json::json;
+use url::Url;
 
-use crate::time::Timestamp;
+use crate::{secret::Secret, time::Timestamp};
 
 use super::*;
 
