@@ -195,18 +195,14 @@ fn classify(error: reqwest::Error) -> EgressError {
     }
 }
 
-/// The first cause of this type; `io::Error` hides what it wraps from `source`.
+/// The first cause of this type.
 fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {
             return Some(found);
         }
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(found) = wrapped.and_then(|inner| inner.downcast_ref::<E>()) {
-            return Some(found);
-        }
-        next = error.source();
+        next = cause(error);
     }
     None
 }
@@ -214,10 +210,18 @@ fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
 /// What the innermost cause says: the outer ones only say "error sending request".
 fn root_cause(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+    while let Some(inner) = cause(innermost) {
+        innermost = inner;
     }
     innermost.to_string()
+}
+
+/// One step down. An `io::Error` skips the very error that it wraps in its `source`.
+fn cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
 }
 
 #[cfg(test)]

@@ -38,15 +38,16 @@ pub(super) struct PublicOnly;
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
-            if public.is_empty() {
-                return Err(Guarded(Blocked::SpecialAddress).into());
-            }
+            let public = only_public(tokio::net::lookup_host((name.as_str(), 0)).await?)?;
             let addresses: Addrs = Box::new(public.into_iter());
             Ok(addresses)
         })
     }
+}
+
+fn only_public(found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Guarded> {
+    let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+    if public.is_empty() { Err(Guarded(Blocked::SpecialAddress)) } else { Ok(public) }
 }
 
 /// Whether a URL may be asked for at all. Names pass: their addresses are judged when they are

@@ -1,1 +1,6 @@
+//! Against a scriptable provider over a loopback socket.
 
+mod fixture;
+mod login;
+mod readiness;
+mod renew;
