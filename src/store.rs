@@ -4,6 +4,7 @@
 //! themselves before they come here), a key never holds a secret in the clear, and the bytes of a
 //! value are its version: every write seals anew, so "still these bytes" means "nobody wrote".
 
+mod folder;
 pub mod memory;
 pub mod record;
 pub mod redb;

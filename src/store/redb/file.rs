@@ -1,0 +1,102 @@
+//! Opening the file, and saying what is wrong with it in words that help.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend, backends::FileBackend};
+
+use super::schema::{self, Writing};
+use crate::store::{StoreError, folder};
+
+/// The file's name in the store's folder.
+const FILE: &str = "vestibule.redb";
+
+/// Memory for pages of the file, in bytes; the operating system caches the rest.
+const CACHE: usize = 32 * 1024 * 1024;
+
+/// Where the file is and how to open it; opens it again after a failure.
+pub(super) struct Opener {
+    path: PathBuf,
+    wrap: Box<dyn Fn(FileBackend) -> Result<Database, DatabaseError> + Send>,
+}
+
+// === impl Opener ===
+
+impl Opener {
+    /// Prepares the folder.
+    pub(super) fn new(folder: &Path) -> Result<Self, StoreError> {
+        Self::with_backend(folder, |backend| backend)
+    }
+
+    /// With something between the database and its file.
+    pub(super) fn with_backend<B: StorageBackend>(
+        folder: &Path,
+        wrap: impl Fn(FileBackend) -> B + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        folder::prepare(folder)?;
+        let wrap = Box::new(move |file| Builder::new().set_cache_size(CACHE).create_with_backend(wrap(file)));
+        Ok(Self { path: folder.join(FILE), wrap })
+    }
+
+    /// Opens the file, or makes it (mode 0600), and holds its lock.
+    pub(super) fn open(&self) -> Result<Database, StoreError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&self.path)
+            .map_err(|error| folder::unusable(&self.path, &error))?;
+        if let Some(folder) = self.path.parent() {
+            folder::sync(folder).map_err(|error| folder::unusable(folder, &error))?;
+        }
+        let database = FileBackend::new(file).and_then(&self.wrap).map_err(|error| self.explain(error.into()))?;
+        if claim(&database).map_err(|error| self.explain(error))? {
+            return Ok(database);
+        }
+        let path = self.path.display();
+        Err(StoreError::Unusable(format!(
+            "{path} was written by another program, or by a newer version of this one; run that, or name another folder"
+        )))
+    }
+
+    /// What the database says, with what to do about it.
+    pub(super) fn explain(&self, error: redb::Error) -> StoreError {
+        use redb::Error;
+        let path = self.path.display();
+        match error {
+            Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => StoreError::Unusable(format!(
+                "{path} is not a store of this program ({error}); name another folder, or remove the file"
+            )),
+            Error::Io(error) => folder::unusable(&self.path, &error),
+            Error::DatabaseAlreadyOpen | Error::LockProtocolMismatch => StoreError::Unavailable(format!(
+                "{path} is in use by another process; an embedded store belongs to one process: stop the other one, \
+                 or give this one a folder of its own"
+            )),
+            Error::UpgradeRequired(_) | Error::TableTypeMismatch { .. } | Error::TypeDefinitionChanged { .. } => {
+                StoreError::Unusable(format!("{path} has another format: {error}"))
+            }
+            Error::Corrupted(_) | Error::RepairAborted => StoreError::Unusable(format!(
+                "{path} is damaged: {error}; restore it from a backup, or remove it and let everybody sign in again"
+            )),
+            other => StoreError::Unavailable(format!("{path}: {other}")),
+        }
+    }
+}
+
+/// Whether the file is ours; a new one becomes ours. A file that is known is not written to, so
+/// that it opens on a full disk.
+fn claim(database: &Database) -> Result<bool, redb::Error> {
+    if let Some(known) = schema::is_known(&database.begin_read()?)? {
+        return Ok(known);
+    }
+    let transaction = database.begin_write()?;
+    Writing::begin(&transaction)?.claim()?;
+    transaction.commit()?;
+    Ok(true)
+}

@@ -1,0 +1,214 @@
+//! What only the embedded store has: groups, failures of the file, the lock. What it has in common
+//! with the others is in `tests/store_contract.rs`.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
+};
+
+use redb::{StorageBackend, backends::FileBackend};
+
+use super::*;
+use crate::store::NEVER;
+
+const WORKS: u8 = 0;
+/// What the file has can be overwritten, but it cannot grow.
+const FULL: u8 = 1;
+/// Not even that: a file system with copies on write.
+const QUITE_FULL: u8 = 2;
+const READ_ONLY: u8 = 3;
+const SYNC_FAILS: u8 = 4;
+
+/// A file whose disk fails on demand.
+#[derive(Debug)]
+struct Faulty {
+    file: FileBackend,
+    fault: Arc<AtomicU8>,
+}
+
+impl Faulty {
+    fn writing(&self, end: u64) -> io::Result<()> {
+        match self.fault.load(Ordering::SeqCst) {
+            FULL if end > self.file.len()? => Err(io::ErrorKind::StorageFull.into()),
+            QUITE_FULL => Err(io::ErrorKind::StorageFull.into()),
+            READ_ONLY => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for Faulty {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.writing(len)?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if self.fault.load(Ordering::SeqCst) == SYNC_FAILS {
+            return Err(io::Error::other("the disk is gone"));
+        }
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.writing(offset)?;
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+}
+
+fn put(key: &str, value: &str) -> Change {
+    let record = Record { value: value.to_owned().into(), expires_at: NEVER };
+    Change::Put { table: Table::Grant, key: key.into(), record, terms: Vec::new() }
+}
+
+fn expect(key: &str, value: Option<&str>) -> Change {
+    Change::Expect { table: Table::Grant, key: key.into(), value: value.map(|value| value.to_owned().into()) }
+}
+
+async fn value(store: &EmbeddedStore, key: &str) -> Option<String> {
+    let record = store.get(Table::Grant, key.as_bytes()).await.unwrap()?;
+    Some(String::from_utf8(record.value.to_vec()).unwrap())
+}
+
+fn job(work: Work) -> Job {
+    Job { work, done: oneshot::channel().0 }
+}
+
+fn writer(folder: &Path) -> Writer {
+    let opener = Opener::new(folder).unwrap();
+    let slot = Arc::new(RwLock::new(opener.open()));
+    Writer { slot, opener, clock: Clock::system(), failure: None }
+}
+
+#[test]
+fn a_conflict_in_a_group_is_its_own_batch_s_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path());
+    let jobs = [
+        job(Work::Batch(vec![expect("a", None), put("a", "1")])),
+        job(Work::Batch(vec![put("b", "lost"), expect("a", None), put("a", "2")])),
+        job(Work::Batch(vec![expect("a", Some("1")), put("c", "3")])),
+        job(Work::Sweep),
+        job(Work::Touch),
+    ];
+    let results = writer.group(&jobs).unwrap();
+    assert!(matches!(results.as_slice(), [Ok(0), Err(CommitError::Conflict), Ok(0), Ok(0), Ok(0)]), "{results:?}");
+    let snapshot = writer.slot.read().unwrap().as_ref().unwrap().begin_read().unwrap();
+    let value = |key: &str| {
+        let found = schema::get(&snapshot, Table::Grant, key.as_bytes(), Timestamp(0)).unwrap();
+        found.map(|record| String::from_utf8(record.value.to_vec()).unwrap())
+    };
+    assert_eq!((value("a"), value("b"), value("c")), (Some("1".to_owned()), None, Some("3".to_owned())));
+}
+
+/// A store on a disk that fails when the switch is turned.
+fn faulty_store(folder: &Path) -> (EmbeddedStore, Arc<AtomicU8>) {
+    let switch = Arc::new(AtomicU8::new(WORKS));
+    let fault = Arc::clone(&switch);
+    let opener = Opener::with_backend(folder, move |file| Faulty { file, fault: Arc::clone(&fault) }).unwrap();
+    (EmbeddedStore::start(opener, Clock::system()).unwrap(), switch)
+}
+
+fn large() -> String {
+    "x".repeat(8 * 1024 * 1024)
+}
+
+#[tokio::test]
+async fn a_failing_disk_is_reported_and_survived() {
+    for (fault, word) in
+        [(FULL, "no space"), (QUITE_FULL, "no space"), (READ_ONLY, "read-only"), (SYNC_FAILS, "the disk is gone")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut store, switch) = faulty_store(folder.path());
+        store.commit(vec![put("before", "1")]).await.unwrap();
+
+        switch.store(fault, Ordering::SeqCst);
+        for key in ["during", "again"] {
+            match store.commit(vec![put(key, &large())]).await {
+                Err(CommitError::Store(StoreError::Unavailable(text))) => assert!(text.contains(word), "{text}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(store.health().await.is_err());
+        if fault == FULL {
+            assert_eq!(value(&store, "before").await.as_deref(), Some("1"), "a full disk can be read");
+        }
+
+        switch.store(WORKS, Ordering::SeqCst);
+        let mut recovered = false;
+        for _ in 0..50 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            recovered = store.health().await.is_ok();
+            if recovered {
+                break;
+            }
+        }
+        assert!(recovered, "the store goes on by itself when the disk does ({word})");
+        store.commit(vec![put("after", "3")]).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(value(&store, "before").await.as_deref(), Some("1"));
+            assert_eq!(value(&store, "after").await.as_deref(), Some("3"));
+            drop(store);
+            store = EmbeddedStore::open(folder.path(), Clock::system()).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_belongs_to_one_store_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(folder.path(), Clock::system()).unwrap();
+    let second = EmbeddedStore::open(folder.path(), Clock::system()).unwrap_err();
+    assert!(second.to_string().contains("in use by another process"), "{second}");
+    store.commit(vec![put("a", "1")]).await.unwrap();
+    drop(store);
+    let store = EmbeddedStore::open(folder.path(), Clock::system()).unwrap();
+    assert_eq!(value(&store, "a").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_refused_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vestibule.redb");
+    for text in ["hello".repeat(3), "hello".repeat(2000)] {
+        fs::write(&path, &text).unwrap();
+        let error = EmbeddedStore::open(folder.path(), Clock::system()).unwrap_err();
+        assert!(matches!(error, StoreError::Unusable(_)), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+    fs::remove_file(&path).unwrap();
+    let database = redb::Database::create(&path).unwrap();
+    let writing = database.begin_write().unwrap();
+    writing.open_table(redb::TableDefinition::<u64, u64>::new("other")).unwrap();
+    writing.commit().unwrap();
+    drop(database);
+    let error = EmbeddedStore::open(folder.path(), Clock::system()).unwrap_err();
+    assert!(matches!(&error, StoreError::Unusable(text) if text.contains("another program")), "{error}");
+
+    let error = EmbeddedStore::open(&path, Clock::system()).unwrap_err();
+    assert!(error.to_string().contains("not a folder"), "{error}");
+}
+
+#[tokio::test]
+async fn folder_and_file_are_private() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("state");
+    let store = EmbeddedStore::open(&folder, Clock::system()).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(&folder.join("vestibule.redb"))), (0o700, 0o600));
+    store.health().await.unwrap();
+}
