@@ -29,7 +29,7 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
 /// Refuses a file that others than its owner can read or write.
 pub(super) fn demand_private(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
     let mode = metadata.mode() & 0o777;
-    if mode & 0o077 == 0 {
+    if mode.trailing_zeros() >= 6 {
         return Ok(());
     }
     Err(StoreError::Unusable(format!(

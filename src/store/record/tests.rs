@@ -38,8 +38,7 @@ impl Setup {
 
     fn records(&self, secret: &str) -> Records {
         let sealer = Arc::new(Sealer::new(&[Secret::new(secret.repeat(32))]).unwrap());
-        let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
-        Records::new(store, sealer, Arc::clone(&self.metrics), self.clock.clone())
+        Records::new(self.store.clone(), sealer, Arc::clone(&self.metrics), self.clock.clone())
     }
 }
 
