@@ -97,6 +97,9 @@ impl Writer {
     }
 
     fn begin(&self) -> Result<WriteTransaction, StoreError> {
+        if self.slot.read().unwrap_or_else(PoisonError::into_inner).is_err() {
+            self.replace(self.opener.open());
+        }
         match &*self.slot.read().unwrap_or_else(PoisonError::into_inner) {
             Ok(database) => database.begin_write().map_err(|error| self.opener.explain(error.into())),
             Err(error) => Err(error.clone()),
