@@ -95,7 +95,7 @@ pub enum StoreError {
     Unusable(String),
 }
 
-/// Why a batch was not applied. Nothing of it was.
+/// Why a batch was not applied; never a part of it was.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CommitError {
     /// An expectation did not hold: somebody else was faster.
@@ -112,7 +112,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The live record under a key.
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Record>, StoreError>;
 
-    /// Applies all steps or none.
+    /// Applies all steps or none. After [`CommitError::Conflict`] nothing was applied; after a
+    /// [`StoreError`] it is open which of the two happened (the disk failed while it was asked).
     async fn commit(&self, batch: Vec<Change>) -> Result<(), CommitError>;
 
     /// The keys of live records of `table` that were put with this term.
