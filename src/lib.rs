@@ -25,11 +25,20 @@ pub mod demo;
 pub mod egress;
 pub mod identity;
 pub mod keys;
+pub mod listener;
 pub mod metrics;
 pub mod oauth;
 pub mod page;
 pub mod provider;
+pub mod route;
 pub mod seal;
 pub mod secret;
 pub mod store;
 pub mod time;
+
+#[cfg(test)]
+extern crate self as vestibule;
+
+#[cfg(test)]
+#[path = "../tests/support/plan.rs"]
+mod testing;

@@ -1,0 +1,286 @@
+//! Which code a path belongs to: own endpoints by exact path, protected routes by prefix.
+//!
+//! This table is the only place that maps a path to code, and no I/O happens here. What the gate
+//! decides on is the matched [`Target`], never the path.
+
+pub mod host;
+pub mod path;
+
+use std::collections::HashMap;
+
+use crate::config::plan::{Plan, ProviderPlan};
+
+/// RFC 9728 section 3.
+const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
+/// RFC 8414 section 3, OpenID Connect Discovery section 4.
+const SERVER_METADATA: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+
+/// What a request is for. The numbers are positions in [`Plan::providers`] and
+/// [`ProviderPlan::routes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// One of our own endpoints.
+    Endpoint {
+        /// Whose.
+        mount: usize,
+        /// Which.
+        endpoint: Endpoint,
+    },
+    /// A protected route.
+    Gate {
+        /// Whose.
+        mount: usize,
+        /// Which of this mount's.
+        route: usize,
+    },
+}
+
+/// An endpoint of a provider's mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// RFC 6749 section 3.1.
+    Authorize,
+    /// Where the consent page's form goes.
+    Consent,
+    /// Where the provider sends the browser back to.
+    Callback,
+    /// RFC 6749 section 3.2.
+    Token,
+    /// RFC 7591 section 3.
+    Register,
+    /// RFC 7009 section 2.
+    Revoke,
+    /// RFC 7517 section 5.
+    Jwks,
+    /// RFC 8414 section 3, in all places where clients look.
+    ServerMetadata,
+    /// RFC 9728 section 3.
+    ResourceMetadata {
+        /// Of which of this mount's routes.
+        route: usize,
+    },
+}
+
+/// All paths of one plan.
+#[derive(Debug)]
+pub struct RouteTable {
+    /// `None`: a discovery path that belongs to nobody. It is answered by us, not by a route
+    /// above it (a 401 there ends a client's discovery).
+    paths: matchit::Router<Option<Target>>,
+}
+
+/// The plan's paths do not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// Two of them are the same, so one would never be reached.
+    #[error("the path {path} is used twice: by {first} and by {second}")]
+    Conflict {
+        /// The doubled path.
+        path: String,
+        /// Who had it.
+        first: String,
+        /// Who wanted it too.
+        second: String,
+    },
+    /// A path that no table can hold.
+    #[error("the path {path} cannot be routed: {reason}")]
+    Unusable {
+        /// The path.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// A word for logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Authorize => "authorize",
+            Self::Consent => "consent",
+            Self::Callback => "callback",
+            Self::Token => "token",
+            Self::Register => "register",
+            Self::Revoke => "revoke",
+            Self::Jwks => "jwks",
+            Self::ServerMetadata => "server_metadata",
+            Self::ResourceMetadata { .. } => "resource_metadata",
+        }
+    }
+
+    /// Whether scripts of any origin may read the answers: everything that a client in a browser
+    /// calls itself, and nothing that a person navigates to.
+    pub const fn is_for_scripts(self) -> bool {
+        match self {
+            Self::Authorize | Self::Consent | Self::Callback => false,
+            Self::Token
+            | Self::Register
+            | Self::Revoke
+            | Self::Jwks
+            | Self::ServerMetadata
+            | Self::ResourceMetadata { .. } => true,
+        }
+    }
+}
+
+// === impl RouteTable ===
+
+impl RouteTable {
+    /// Lays out all paths of a plan.
+    ///
+    /// # Errors
+    /// [`RouteError`] if two endpoints or routes have the same path.
+    pub fn build(plan: &Plan) -> Result<Self, RouteError> {
+        let mut layout = Layout::default();
+        for (mount, provider) in plan.providers.iter().enumerate() {
+            layout.endpoints(mount, provider)?;
+        }
+        for (mount, provider) in plan.providers.iter().enumerate() {
+            layout.metadata_of_routes(mount, provider);
+        }
+        layout.metadata_at_root(plan);
+        for (mount, provider) in plan.providers.iter().enumerate() {
+            layout.routes(mount, provider)?;
+        }
+        layout.into_table()
+    }
+
+    /// What the path (checked by [`path::check`]) is for.
+    pub fn find(&self, path: &str) -> Option<Target> {
+        self.paths.at(path).ok().and_then(|found| *found.value)
+    }
+}
+
+/// The table while it is laid out: patterns as `matchit` reads them.
+#[derive(Default)]
+struct Layout {
+    patterns: Vec<(String, Option<Target>)>,
+    /// Exact path (as written) -> who has it.
+    taken: HashMap<String, String>,
+}
+
+// === impl Layout ===
+
+impl Layout {
+    /// What a mount always has.
+    fn endpoints(&mut self, mount: usize, provider: &ProviderPlan) -> Result<(), RouteError> {
+        let own = [
+            ("/authorize", Endpoint::Authorize),
+            ("/consent", Endpoint::Consent),
+            (provider.redirect_path.as_str(), Endpoint::Callback),
+            ("/token", Endpoint::Token),
+            ("/register", Endpoint::Register),
+            ("/revoke", Endpoint::Revoke),
+            ("/.well-known/jwks.json", Endpoint::Jwks),
+        ];
+        for (path, endpoint) in own {
+            self.exact(&provider.path(path), mount, endpoint, &provider.name)?;
+        }
+        let mut places = server_metadata_places(&provider.mount);
+        places.dedup();
+        for path in places {
+            self.exact(&path, mount, Endpoint::ServerMetadata, &provider.name)?;
+        }
+        Ok(())
+    }
+
+    /// W1: clients derive metadata paths from a route's path in every way there is.
+    fn metadata_of_routes(&mut self, mount: usize, provider: &ProviderPlan) {
+        for (index, route) in provider.routes.iter().enumerate() {
+            let path = route.path.trim_end_matches('/');
+            let resource = Endpoint::ResourceMetadata { route: index };
+            // The trailing slash: a client that was given `/mcp/` derives it so.
+            for place in [format!("{RESOURCE_METADATA}{path}"), format!("{RESOURCE_METADATA}{path}/")] {
+                self.unless_taken(&place, mount, resource, &route.id);
+            }
+            for place in server_metadata_places(path) {
+                self.unless_taken(&place, mount, Endpoint::ServerMetadata, &route.id);
+            }
+        }
+    }
+
+    /// The root form of the resource metadata is unambiguous with one route only.
+    fn metadata_at_root(&mut self, plan: &Plan) {
+        let mut routes = plan.providers.iter().enumerate().flat_map(|(mount, provider)| {
+            provider.routes.iter().enumerate().map(move |(index, route)| (mount, index, route))
+        });
+        if let (Some((mount, route, only)), None) = (routes.next(), routes.next()) {
+            self.unless_taken(RESOURCE_METADATA, mount, Endpoint::ResourceMetadata { route }, &only.id);
+        }
+        for family in [RESOURCE_METADATA].iter().chain(&SERVER_METADATA) {
+            if !self.taken.contains_key(*family) {
+                self.patterns.push((escape(family), None));
+            }
+            self.patterns.push((format!("{family}/{{*nobody}}"), None));
+        }
+    }
+
+    /// A route has its path and everything below that is not ours.
+    fn routes(&mut self, mount: usize, provider: &ProviderPlan) -> Result<(), RouteError> {
+        for (index, route) in provider.routes.iter().enumerate() {
+            let target = Target::Gate { mount, route: index };
+            let path = route.path.trim_end_matches('/');
+            let below = format!("{path}/");
+            if !path.is_empty() {
+                self.claim(path, &route.id)?;
+                self.patterns.push((escape(path), Some(target)));
+            }
+            if !self.taken.contains_key(&below) {
+                self.claim(&below, &route.id)?;
+                self.patterns.push((escape(&below), Some(target)));
+            }
+            self.patterns.push((format!("{}{{*below}}", escape(&below)), Some(target)));
+        }
+        Ok(())
+    }
+
+    fn exact(&mut self, path: &str, mount: usize, endpoint: Endpoint, owner: &str) -> Result<(), RouteError> {
+        self.claim(path, &format!("{owner}'s {} endpoint", endpoint.name()))?;
+        self.patterns.push((escape(path), Some(Target::Endpoint { mount, endpoint })));
+        Ok(())
+    }
+
+    fn unless_taken(&mut self, path: &str, mount: usize, endpoint: Endpoint, owner: &str) {
+        if !self.taken.contains_key(path) {
+            self.taken.insert(path.to_owned(), format!("{}'s {}", owner, endpoint.name()));
+            self.patterns.push((escape(path), Some(Target::Endpoint { mount, endpoint })));
+        }
+    }
+
+    fn claim(&mut self, path: &str, owner: &str) -> Result<(), RouteError> {
+        match self.taken.insert(path.to_owned(), owner.to_owned()) {
+            None => Ok(()),
+            Some(first) => Err(RouteError::Conflict { path: path.to_owned(), first, second: owner.to_owned() }),
+        }
+    }
+
+    fn into_table(self) -> Result<RouteTable, RouteError> {
+        let mut paths = matchit::Router::new();
+        for (pattern, target) in self.patterns {
+            paths
+                .insert(pattern.clone(), target)
+                .map_err(|error| RouteError::Unusable { path: pattern, reason: error.to_string() })?;
+        }
+        Ok(RouteTable { paths })
+    }
+}
+
+/// Path-inserted (RFC 8414 section 3.1) and appended (OpenID Connect Discovery section 4), for
+/// both documents. At the root the two are one.
+fn server_metadata_places(path: &str) -> Vec<String> {
+    let path = path.trim_end_matches('/');
+    SERVER_METADATA
+        .iter()
+        .flat_map(|document| [format!("{document}{path}"), format!("{path}{document}")])
+        .collect()
+}
+
+/// Braces are `matchit`'s own signs.
+fn escape(path: &str) -> String {
+    path.replace('{', "{{").replace('}', "}}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+use super::*;
+use crate::testing;
+
+fn target(mount: usize, endpoint: Endpoint) -> Option<Target> {
+    Some(Target::Endpoint { mount, endpoint })
+}
+
+/// W1: one provider at the root, one route.
+#[test]
+fn w1_every_place_where_clients_look() {
+    let plan = testing::plan("https://g.example", &[("auth0", "/", &["/app/mcp"])]);
+    let table = RouteTable::build(&plan).unwrap();
+    let resource = target(0, Endpoint::ResourceMetadata { route: 0 });
+    let server = target(0, Endpoint::ServerMetadata);
+    for (path, expected) in [
+        ("/.well-known/oauth-protected-resource", resource),
+        ("/.well-known/oauth-protected-resource/app/mcp", resource),
+        ("/.well-known/oauth-protected-resource/app/mcp/", resource),
+        ("/.well-known/oauth-authorization-server", server),
+        ("/.well-known/oauth-authorization-server/app/mcp", server),
+        ("/.well-known/openid-configuration", server),
+        ("/.well-known/openid-configuration/app/mcp", server),
+        ("/app/mcp/.well-known/oauth-authorization-server", server),
+        ("/app/mcp/.well-known/openid-configuration", server),
+        ("/.well-known/jwks.json", target(0, Endpoint::Jwks)),
+        ("/authorize", target(0, Endpoint::Authorize)),
+        ("/consent", target(0, Endpoint::Consent)),
+        ("/auth/callback", target(0, Endpoint::Callback)),
+        ("/token", target(0, Endpoint::Token)),
+        ("/register", target(0, Endpoint::Register)),
+        ("/revoke", target(0, Endpoint::Revoke)),
+        ("/app/mcp", Some(Target::Gate { mount: 0, route: 0 })),
+        ("/app/mcp/", Some(Target::Gate { mount: 0, route: 0 })),
+        ("/app/mcp/x/y", Some(Target::Gate { mount: 0, route: 0 })),
+        ("/app/mcpx", None),
+        ("/app", None),
+        ("/", None),
+        ("/token/", None),
+        ("/.well-known/other", None),
+    ] {
+        assert_eq!(table.find(path), expected, "{path}");
+    }
+}
+
+/// W1, W3: with several mounts, each has its own; discovery paths of nobody are not a route's.
+#[test]
+fn w1_w3_mounts_and_a_route_at_the_root() {
+    let plan = testing::plan(
+        "https://g.example",
+        &[("auth0", "/auth0", &["/auth0/mcp", "/auth0/other"]), ("google", "/google", &["/"])],
+    );
+    let table = RouteTable::build(&plan).unwrap();
+    for (path, expected) in [
+        ("/.well-known/oauth-authorization-server/auth0", target(0, Endpoint::ServerMetadata)),
+        ("/auth0/.well-known/openid-configuration", target(0, Endpoint::ServerMetadata)),
+        ("/.well-known/openid-configuration/google", target(1, Endpoint::ServerMetadata)),
+        ("/.well-known/oauth-protected-resource/auth0/mcp", target(0, Endpoint::ResourceMetadata { route: 0 })),
+        ("/.well-known/oauth-protected-resource/auth0/other", target(0, Endpoint::ResourceMetadata { route: 1 })),
+        // The route at the root is the resource of the root form.
+        ("/.well-known/oauth-protected-resource", target(1, Endpoint::ResourceMetadata { route: 0 })),
+        ("/.well-known/oauth-protected-resource/nobody", None),
+        ("/.well-known/openid-configuration/nobody", None),
+        ("/google/token", target(1, Endpoint::Token)),
+        ("/auth0/mcp/x", Some(Target::Gate { mount: 0, route: 0 })),
+        ("/auth0/mcpx", Some(Target::Gate { mount: 1, route: 0 })),
+        ("/google/tokenx", Some(Target::Gate { mount: 1, route: 0 })),
+        ("/", Some(Target::Gate { mount: 1, route: 0 })),
+        ("/anything", Some(Target::Gate { mount: 1, route: 0 })),
+        ("/.well-known/other", Some(Target::Gate { mount: 1, route: 0 })),
+    ] {
+        assert_eq!(table.find(path), expected, "{path}");
+    }
+}
+
+/// S24: routes below routes; the longest match wins, and only whole segments match.
+#[test]
+fn s24_the_longest_route_wins() {
+    let plan = testing::plan("https://g.example", &[("a", "/", &["/api", "/api/admin", "/odd{x}"])]);
+    let table = RouteTable::build(&plan).unwrap();
+    let gate = |route| Some(Target::Gate { mount: 0, route });
+    for (path, expected) in [
+        ("/api", gate(0)),
+        ("/api/admi", gate(0)),
+        ("/api/adminx", gate(0)),
+        ("/api/admin", gate(1)),
+        ("/api/admin/", gate(1)),
+        ("/api/admin/x", gate(1)),
+        ("/API/admin", None),
+        ("/api%2fadmin", None),
+        ("/odd{x}/y", gate(2)),
+        ("/oddly", None),
+    ] {
+        assert_eq!(table.find(path), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_path_used_twice_is_refused() {
+    for routes in [["/mcp", "/mcp"], ["/mcp", "/token"]] {
+        let plan = testing::plan("https://g.example", &[("a", "/", &routes)]);
+        assert!(matches!(RouteTable::build(&plan), Err(RouteError::Conflict { .. })), "{routes:?}");
+    }
+    let plan = testing::plan("https://g.example", &[("a", "/", &["/a"]), ("b", "/", &["/b"])]);
+    assert!(matches!(RouteTable::build(&plan), Err(RouteError::Conflict { .. })));
+}
