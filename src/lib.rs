@@ -18,11 +18,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod authority;
 pub mod body;
 pub mod config;
 pub mod demo;
 pub mod egress;
+pub mod forward;
 pub mod identity;
 pub mod keys;
 pub mod listener;

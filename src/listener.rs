@@ -32,7 +32,7 @@ use crate::{
 
 /// After this silence the operating system asks whether the other side still exists, so that a
 /// vanished reader of a quiet stream gives its permit back.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Bounds of the pause after an accept that failed for lack of descriptors or memory.

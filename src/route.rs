@@ -271,10 +271,7 @@ impl Layout {
 /// both documents. At the root the two are one.
 fn server_metadata_places(path: &str) -> Vec<String> {
     let path = path.trim_end_matches('/');
-    SERVER_METADATA
-        .iter()
-        .flat_map(|document| [format!("{document}{path}"), format!("{path}{document}")])
-        .collect()
+    SERVER_METADATA.iter().flat_map(|document| [format!("{document}{path}"), format!("{path}{document}")]).collect()
 }
 
 /// Braces are `matchit`'s own signs.

@@ -64,7 +64,8 @@ async fn a_request_is_answered_and_the_drain_ends_at_once() {
 #[tokio::test]
 async fn s70_slow_headers_are_cut() {
     let running = serve(LimitsPlan { header_timeout: Duration::from_millis(200), ..limits() }, hello).await;
-    for start in ["", "GET / HT", "GET / HTTP/1.1\r\nhost: x\r\nx-a:", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+    for start in
+        ["", "GET / HT", "GET / HTTP/1.1\r\nhost: x\r\nx-a:", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
     {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
         stream.write_all(start.as_bytes()).await.unwrap();

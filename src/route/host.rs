@@ -34,7 +34,7 @@ impl Hosts {
         let mut hosts = Self { allowed: Vec::new(), default_port };
         let port = plan.public_url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let public = plan.public_url.host_str().map(|host| format!("{host}{port}"));
-        let loopback = is_loopback(&plan.public_url).then(|| ["localhost", "127.0.0.1", "[::1]"]);
+        let loopback = is_loopback(&plan.public_url).then_some(["localhost", "127.0.0.1", "[::1]"]);
         let loopback = loopback.into_iter().flatten().map(|name| format!("{name}{port}"));
         for host in public.into_iter().chain(loopback).chain(plan.allowed_hosts.iter().cloned()) {
             let host = hosts.canonical(&host);

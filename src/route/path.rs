@@ -91,7 +91,9 @@ mod tests {
     /// S22: what passes is forwarded as it is.
     #[test]
     fn s22_usual_paths_pass() {
-        for path in ["/", "/mcp", "/mcp/", "/a.b/.well-known/x", "/a%20b", "/a%2Fb", "/a%23b", "/%C3%A9", "/a..b", "/..."] {
+        for path in
+            ["/", "/mcp", "/mcp/", "/a.b/.well-known/x", "/a%20b", "/a%2Fb", "/a%23b", "/%C3%A9", "/a..b", "/..."]
+        {
             assert_eq!(check(path), Ok(()), "{path}");
         }
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing;
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with what `find` returns")]
 fn target(mount: usize, endpoint: Endpoint) -> Option<Target> {
     Some(Target::Endpoint { mount, endpoint })
 }

@@ -21,16 +21,16 @@ fn check(hosts: &Hosts, target: &str, values: &[&'static str]) -> Result<(), Hos
 #[test]
 fn s27_names_are_compared_as_names() {
     let hosts = hosts("https://mcp.example.com");
-    for host in ["mcp.example.com", "MCP.example.COM", "mcp.example.com.", "mcp.example.com:443", "mcp.example.com.:443"] {
+    for host in
+        ["mcp.example.com", "MCP.example.COM", "mcp.example.com.", "mcp.example.com:443", "mcp.example.com.:443"]
+    {
         assert_eq!(check(&hosts, "/", &[Box::leak(host.to_owned().into_boxed_str())]), Ok(()), "{host}");
     }
     assert_eq!(check(&hosts, "/", &["inner.example:8443"]), Ok(()));
-    for host in ["evil.example", "mcp.example.com.evil", "mcp.example.com:80", "inner.example", "localhost", "127.0.0.1"] {
-        assert_eq!(
-            check(&hosts, "/", &[Box::leak(host.to_owned().into_boxed_str())]),
-            Err(E::Misdirected),
-            "{host}"
-        );
+    for host in
+        ["evil.example", "mcp.example.com.evil", "mcp.example.com:80", "inner.example", "localhost", "127.0.0.1"]
+    {
+        assert_eq!(check(&hosts, "/", &[Box::leak(host.to_owned().into_boxed_str())]), Err(E::Misdirected), "{host}");
     }
 }
 
