@@ -10,7 +10,6 @@ use std::{error::Error, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use reqwest::{Client, ClientBuilder, redirect};
-use url::Url;
 
 pub use address::Blocked;
 use address::{Guarded, PublicOnly};
@@ -18,8 +17,12 @@ use address::{Guarded, PublicOnly};
 /// Largest answer of a provider, in bytes: discovery documents and key sets of real providers stay
 /// below 100 KiB.
 pub const PROVIDER_BODY: usize = 1024 * 1024;
-/// Largest client ID metadata document, in bytes.
-pub const DOCUMENT_BODY: usize = 5 * 1024;
+/// Largest answer for a URL that a stranger chose, in bytes; a fetch of a client ID metadata
+/// document sets less for itself.
+pub const DOCUMENT_BODY: usize = 64 * 1024;
+/// How long an unused connection is kept: shorter than the shortest that servers in the wild do
+/// (five seconds), because a code that was sent into a closing connection cannot be sent again.
+const IDLE: Duration = Duration::from_secs(4);
 /// How long one fetch of a client ID metadata document may take in all.
 pub const DOCUMENT_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -66,7 +69,10 @@ pub enum EgressError {
     /// The connection broke, or what came is not HTTP.
     #[error("the answer broke off: {}", root_cause(.0))]
     Broken(#[source] reqwest::Error),
-    /// The request cannot be expressed, or the client cannot be built.
+    /// The request cannot be expressed in HTTP.
+    #[error("the request cannot be expressed: {0}")]
+    Inexpressible(#[from] http::Error),
+    /// The request cannot be made, or the client cannot be built.
     #[error("the request cannot be made: {}", root_cause(.0))]
     Setup(#[source] reqwest::Error),
 }
@@ -100,7 +106,7 @@ impl Egress {
                 .redirect(redirect::Policy::none())
                 .referer(false)
                 .no_proxy()
-                .pool_idle_timeout(Duration::from_mins(1));
+                .pool_idle_timeout(IDLE);
             match reach {
                 Reach::Public => builder.https_only(true).dns_resolver(Arc::new(PublicOnly)),
                 Reach::Anywhere => builder,
@@ -110,41 +116,42 @@ impl Egress {
         Ok(Self { client, reach, body, deadline })
     }
 
-    /// Fetches a URL. Every status is an answer.
-    ///
-    /// # Errors
-    /// [`EgressError`], but never [`EgressError::Status`].
-    pub async fn get(&self, url: &Url, accept: &'static str) -> Result<http::Response<Bytes>, EgressError> {
-        let request = self.client.get(url.clone()).header(http::header::ACCEPT, accept);
-        self.execute(request.build().map_err(EgressError::Setup)?).await
-    }
-
     /// Sends a request. Every status is an answer, a redirect too.
     ///
     /// # Errors
     /// [`EgressError`], but never [`EgressError::Status`].
     pub async fn send(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Bytes>, EgressError> {
-        self.execute(reqwest::Request::try_from(request).map_err(EgressError::Setup)?).await
+        self.send_within(request, self.body).await
     }
 
-    async fn execute(&self, request: reqwest::Request) -> Result<http::Response<Bytes>, EgressError> {
+    /// Sends a request and reads at most `max` bytes of the answer's body, if that is less than
+    /// the client's own cap.
+    ///
+    /// # Errors
+    /// [`EgressError`], but never [`EgressError::Status`].
+    pub async fn send_within(
+        &self,
+        request: http::Request<Vec<u8>>,
+        max: usize,
+    ) -> Result<http::Response<Bytes>, EgressError> {
+        let request = reqwest::Request::try_from(request).map_err(EgressError::Setup)?;
         if self.reach == Reach::Public {
             address::check(request.url())?;
         }
-        tokio::time::timeout(self.deadline, self.exchange(request))
+        tokio::time::timeout(self.deadline, self.exchange(request, max.min(self.body)))
             .await
             .unwrap_or(Err(EgressError::Timeout(self.deadline)))
     }
 
-    async fn exchange(&self, request: reqwest::Request) -> Result<http::Response<Bytes>, EgressError> {
+    async fn exchange(&self, request: reqwest::Request, max: usize) -> Result<http::Response<Bytes>, EgressError> {
         let mut answer = self.client.execute(request).await.map_err(classify)?;
-        if answer.content_length().is_some_and(|length| length > u64::try_from(self.body).unwrap_or(u64::MAX)) {
-            return Err(EgressError::TooLarge(self.body));
+        if answer.content_length().is_some_and(|length| length > u64::try_from(max).unwrap_or(u64::MAX)) {
+            return Err(EgressError::TooLarge(max));
         }
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(classify)? {
-            if body.len() + chunk.len() > self.body {
-                return Err(EgressError::TooLarge(self.body));
+            if body.len() + chunk.len() > max {
+                return Err(EgressError::TooLarge(max));
             }
             body.extend_from_slice(&chunk);
         }
@@ -163,7 +170,7 @@ impl EgressError {
         match self {
             Self::Blocked(_) => "blocked",
             Self::Timeout(_) => "timeout",
-            Self::Connect(_) | Self::Broken(_) | Self::Setup(_) => "connect_error",
+            Self::Connect(_) | Self::Broken(_) | Self::Inexpressible(_) | Self::Setup(_) => "connect_error",
             Self::Tls(_) => "tls_error",
             Self::TooLarge(_) => "too_large",
             Self::Status(_) => "status",

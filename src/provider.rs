@@ -30,6 +30,7 @@ use crate::{
     time::{Clock, Timestamp},
 };
 use discovery::{Discovered, DiscoveryError};
+use error::clean;
 use http_client::Http;
 use keys::{Keys, KeysError};
 
@@ -136,7 +137,7 @@ impl Provider {
         }
         let learnt = self.learn().await;
         *last = Some(self.clock.now());
-        learnt.map_err(|error| error.to_string())
+        learnt.map_err(|error| clean(&error.to_string()))
     }
 
     /// One attempt of the background task.
@@ -163,8 +164,9 @@ impl Provider {
                 }
             }
             Err(error) => {
-                self.last_failure.store(Some(Arc::new(error.to_string())));
-                tracing::warn!(provider, %error, ready, "the identity provider's metadata or keys cannot be fetched");
+                let error = clean(&error.to_string());
+                self.last_failure.store(Some(Arc::new(error.clone())));
+                tracing::warn!(provider, error, ready, "the identity provider's metadata or keys cannot be fetched");
             }
         }
         learnt

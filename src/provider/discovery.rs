@@ -96,7 +96,7 @@ pub(super) enum ClientAuth {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiscoveryError {
     /// It cannot be fetched.
-    #[error("{url}: {source}")]
+    #[error("{url}: {source}{}", hint(source))]
     Fetch { url: Url, source: EgressError },
     /// It is not a metadata document.
     #[error("{url} is not OpenID Provider metadata: {source}")]
@@ -259,6 +259,14 @@ fn asymmetric(offered: &[CoreJwsSigningAlgorithm]) -> HashSet<CoreJwsSigningAlgo
 /// Where an issuer's document is (OpenID Connect Discovery 1.0 section 4).
 fn document_of(issuer: &str) -> String {
     format!("{}{WELL_KNOWN}", issuer.trim_end_matches('/'))
+}
+
+/// What an operator can do about it.
+pub(super) fn hint(error: &EgressError) -> &'static str {
+    match error {
+        EgressError::Blocked(_) => " (allow_insecure_http permits plain http and private addresses)",
+        _ => "",
+    }
 }
 
 fn may_be_used(url: &Url, allow_insecure_http: bool) -> bool {

@@ -6,7 +6,7 @@ use openidconnect::{RequestTokenError, StandardErrorResponse, core::CoreErrorRes
 use crate::{egress::EgressError, metrics::outcome::Callback, oauth::Scopes};
 
 /// Longest text of a provider's that is kept, in characters.
-const MAX_REASON: usize = 300;
+const MAX_REASON: usize = 500;
 
 /// Why a sign-in at the provider did not give an identity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,9 +83,10 @@ impl From<LibraryError> for TokenFailure {
             }
             RequestTokenError::Request(error) => Self::Unreachable(error),
             // The parser's own message would quote the body, and with it tokens.
-            RequestTokenError::Parse(error, _) => {
-                Self::Useless(format!("the answer is not a token response (at `{}`)", clean(&error.path().to_string())))
-            }
+            RequestTokenError::Parse(error, _) => Self::Useless(format!(
+                "the answer is not a token response, or its ID token is malformed (at `{}`)",
+                clean(&error.path().to_string())
+            )),
             RequestTokenError::Other(text) => Self::Useless(clean(&text)),
         }
     }

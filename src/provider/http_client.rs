@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin, time::Instant};
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode, header::ACCEPT};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use url::Url;
 
@@ -40,7 +40,8 @@ impl Http {
 
     /// Fetches JSON; anything but 200 is an error.
     pub(super) async fn get_json(&self, endpoint: ProviderEndpoint, url: &Url) -> Result<Bytes, EgressError> {
-        let answer = self.counted(endpoint, self.egress.get(url, "application/json")).await?;
+        let request = Request::get(url.as_str()).header(ACCEPT, "application/json").body(Vec::new())?;
+        let answer = self.counted(endpoint, request).await?;
         if answer.status() == StatusCode::OK {
             Ok(answer.into_body())
         } else {
@@ -54,17 +55,13 @@ impl Http {
         endpoint: ProviderEndpoint,
         request: HttpRequest,
     ) -> Result<Response<Bytes>, EgressError> {
-        let answer = self.counted(endpoint, self.egress.send(request)).await?;
+        let answer = self.counted(endpoint, request).await?;
         if is_useful(answer.status()) { Ok(answer) } else { Err(EgressError::Status(answer.status())) }
     }
 
-    async fn counted(
-        &self,
-        endpoint: ProviderEndpoint,
-        request: impl Future<Output = Result<Response<Bytes>, EgressError>>,
-    ) -> Result<Response<Bytes>, EgressError> {
+    async fn counted(&self, endpoint: ProviderEndpoint, request: HttpRequest) -> Result<Response<Bytes>, EgressError> {
         let begin = Instant::now();
-        let answer = request.await;
+        let answer = self.egress.send(request).await;
         let result = match &answer {
             Ok(answer) => answer.status().as_str().to_owned(),
             Err(error) => error.word().to_owned(),

@@ -8,7 +8,7 @@ use openidconnect::core::CoreJsonWebKeySet;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::http_client::Http;
+use super::{discovery::hint, error::clean, http_client::Http};
 use crate::{
     egress::EgressError,
     metrics::{
@@ -39,7 +39,7 @@ pub(super) struct KeySet {
 /// Why there are no new keys.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeysError {
-    #[error("{url}: {source}")]
+    #[error("{url}: {source}{}", hint(source))]
     Fetch { url: Url, source: EgressError },
     #[error("{url} is not a JSON Web Key Set: {source}")]
     NotKeys { url: Url, source: serde_json::Error },
@@ -112,7 +112,10 @@ impl Keys {
         *last = Some(now);
         self.fetch(url, JwksTrigger::UnknownKid, http, clock, metrics)
             .await
-            .inspect_err(|error| tracing::warn!(%error, "the provider's keys could not be fetched for an unknown kid"))
+            .inspect_err(|error| {
+                let error = clean(&error.to_string());
+                tracing::warn!(error, "the identity provider's keys cannot be fetched for an unknown kid");
+            })
             .ok()
     }
 }

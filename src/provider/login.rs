@@ -6,8 +6,9 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use http::{
-    Method, Request,
+    Request, Response,
     header::{ACCEPT, AUTHORIZATION},
 };
 use openidconnect::{
@@ -28,6 +29,7 @@ use super::{
     tokens::ProviderTokens,
 };
 use crate::{
+    egress::EgressError,
     identity::Identity,
     metrics::outcome::ProviderEndpoint,
     oauth::{self, Scopes},
@@ -243,6 +245,14 @@ impl Provider {
         (identity.email.is_none() && asked("email")) || (identity.name.is_none() && asked("profile"))
     }
 
+    async fn user_info(&self, url: &Url, tokens: &ProviderTokens) -> Result<Response<Bytes>, EgressError> {
+        let request = Request::get(url.as_str())
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, format!("Bearer {}", tokens.access_token))
+            .body(Vec::new())?;
+        self.http.send(ProviderEndpoint::Userinfo, request).await
+    }
+
     /// Completes the identity from the user info endpoint. A failure leaves it as it is; an answer
     /// about another subject ends the sign-in (OpenID Connect Core section 5.3.2).
     async fn add_user_info(
@@ -251,16 +261,7 @@ impl Provider {
         tokens: &ProviderTokens,
         identity: &mut Identity,
     ) -> Result<(), LoginError> {
-        let request = Request::builder()
-            .method(Method::GET)
-            .uri(url.as_str())
-            .header(ACCEPT, "application/json")
-            .header(AUTHORIZATION, format!("Bearer {}", tokens.access_token))
-            .body(Vec::new());
-        let answer = match request {
-            Ok(request) => self.http.send(ProviderEndpoint::Userinfo, request).await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
+        let answer = self.user_info(url, tokens).await.map_err(|error| error.to_string());
         let claims = answer.and_then(|answer| {
             let status = answer.status();
             let claims = serde_json::from_slice::<Map<String, Value>>(answer.body());

@@ -25,7 +25,7 @@ use crate::{
     oauth::Scopes,
 };
 
-/// Longest token that is kept, in bytes; it is stored with every grant.
+/// Longest token, and longest list of scopes, in bytes; they are stored with every grant.
 const MAX_TOKEN: usize = 16 * 1024;
 
 /// Errors that only a new sign-in can cure; everything else may pass.
@@ -56,7 +56,7 @@ impl TokenSource for Provider {
         let provider = self.plan.name.as_str();
         let answer = match self.revocation(url, &known.auth, tokens) {
             Ok(request) => self.http.send(ProviderEndpoint::Revocation, request).await,
-            Err(error) => return tracing::warn!(provider, %error, "the revocation request cannot be made"),
+            Err(error) => Err(error.into()),
         };
         match answer {
             Ok(answer) if answer.status().is_success() => {}
@@ -81,8 +81,9 @@ impl Provider {
         }
         let access_token = response.access_token().secret();
         let refresh_token = response.refresh_token().map(RefreshToken::secret);
-        if access_token.len().max(refresh_token.map_or(0, String::len)) > MAX_TOKEN {
-            return Err(format!("its tokens are longer than {MAX_TOKEN} bytes"));
+        let scope_bytes = response.scopes().map_or(0, |scopes| scopes.iter().map(|scope| scope.len()).sum());
+        if access_token.len().max(refresh_token.map_or(0, String::len)).max(scope_bytes) > MAX_TOKEN {
+            return Err(format!("a token or its scopes are longer than {MAX_TOKEN} bytes"));
         }
         let scopes: Option<Scopes> =
             response.scopes().map(|scopes| scopes.iter().filter_map(|scope| scope.as_str().parse().ok()).collect());

@@ -27,6 +27,10 @@ async fn metadata_that_cannot_be_trusted_are_refused() {
     let cases = [
         (json!({ "issuer": "https://evil.example" }), "names the issuer `https://evil.example`"),
         (json!({ "issuer": other }), "names the issuer"),
+        (
+            json!({ "issuer": "https://evil.example/\n2026 ERROR \u{1b}[31m" }),
+            "`https://evil.example/ 2026 ERROR  [31m`",
+        ),
         (json!({ "issuer": null }), "missing field `issuer`"),
         (json!({ "token_endpoint": null }), "has no `token_endpoint`"),
         (json!({ "authorization_endpoint": null }), "missing field `authorization_endpoint`"),
@@ -53,7 +57,7 @@ async fn metadata_that_cannot_be_trusted_are_refused() {
         fails_with(&world, expected).await;
     }
     let series = r#"vestibule_provider_discovery_refreshes_total{outcome="issuer_mismatch",provider="auth0"}"#;
-    assert_eq!(world.metric(series), 2);
+    assert_eq!(world.metric(series), 3);
 
     for issuer in [origin.clone(), format!("{origin}/")] {
         world.idp.change_metadata(&json!({ "issuer": issuer }));
@@ -74,7 +78,7 @@ async fn s63_plain_http_needs_the_plans_permission() {
             plan.config_url = format!("https://{host}:{port}{DISCOVERY}").parse().unwrap();
         })
         .await;
-        fails_with(&world, "private").await;
+        fails_with(&world, "private, local or reserved (allow_insecure_http permits").await;
     }
     assert!(world.idp.seen(DISCOVERY).is_empty());
 }
