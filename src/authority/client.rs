@@ -1,0 +1,202 @@
+//! Who asks for access: static (in the configuration), dynamic (RFC 7591) or document (client ID
+//! metadata document), and how each is found by its identifier.
+
+use std::sync::Arc;
+
+use super::{
+    Authority,
+    client_id_document::{ClientIdDocument, ClientKeys, DocumentError},
+    registration,
+};
+use crate::{
+    config::plan::{ProviderPlan, StaticClient},
+    metrics::outcome::{ClientType, Registration, RegistrationMethod},
+    oauth::{ClientId, RedirectUri},
+    secret::Secret,
+};
+
+/// The longest name of a client that is shown, in characters.
+pub const MAX_NAME: usize = 200;
+
+/// How a client became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientKind {
+    /// In the configuration: the operator vouches for it.
+    Static,
+    /// It registered itself.
+    Dynamic,
+    /// A client ID metadata document describes it.
+    Document,
+}
+
+/// A client that this server knows.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its identifier.
+    pub id: ClientId,
+    /// How it became known.
+    pub kind: ClientKind,
+    /// What it calls itself (only a static client's name is more than a claim).
+    pub name: String,
+    /// Where it may be answered.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// No consent page for it.
+    pub skip_consent: bool,
+    /// How it proves who it is at the token endpoint.
+    pub(super) authentication: ClientAuthentication,
+    /// It may use refresh tokens.
+    pub(super) refresh: bool,
+}
+
+/// How a client proves who it is.
+#[derive(Clone, Debug)]
+pub(super) enum ClientAuthentication {
+    /// A public client: PKCE is its proof.
+    None,
+    /// `client_secret_basic` or `client_secret_post` with this secret.
+    Secret(Secret),
+    /// The same with the secret that is derived from the identifier.
+    DerivedSecret,
+    /// `private_key_jwt` with the keys of its document.
+    PrivateKeyJwt(ClientKeys),
+}
+
+/// Why a client could not be found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No such client, or its way to become known is switched off.
+    #[error("the client is not known")]
+    Unknown,
+    /// See [`DocumentError`].
+    #[error(transparent)]
+    Document(Arc<DocumentError>),
+}
+
+// === impl ClientKind ===
+
+impl ClientKind {
+    /// The label to count with.
+    pub const fn label(self) -> ClientType {
+        match self {
+            Self::Static => ClientType::Static,
+            Self::Dynamic => ClientType::Dynamic,
+            Self::Document => ClientType::Document,
+        }
+    }
+
+    /// The kind that an identifier belongs to, judged by its form alone.
+    pub fn of(plan: &ProviderPlan, id: &ClientId) -> Option<Self> {
+        if plan.clients.iter().any(|client| client.client_id == *id) {
+            Some(Self::Static)
+        } else if id.is_url() {
+            Some(Self::Document)
+        } else {
+            id.as_str().starts_with(registration::ID_PREFIX).then_some(Self::Dynamic)
+        }
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    /// The redirect URI of a request, if it is one of the client's: exactly the same text, or on
+    /// loopback the same but for the port (AS-42).
+    pub fn covers(&self, requested: &str) -> Option<RedirectUri> {
+        let requested = RedirectUri::parse(requested).ok()?;
+        self.redirect_uris.iter().any(|registered| requested.is_covered_by(registered)).then_some(requested)
+    }
+
+    /// Whether all its redirect URIs lead to the person's own machine (D-7).
+    pub fn is_local_only(&self) -> bool {
+        self.redirect_uris.iter().all(RedirectUri::is_loopback)
+    }
+
+    fn from_plan(client: &StaticClient) -> Self {
+        Self {
+            id: client.client_id.clone(),
+            kind: ClientKind::Static,
+            name: client.name.clone(),
+            redirect_uris: client.redirect_uris.clone(),
+            skip_consent: client.skip_consent,
+            authentication: client.secret.clone().map_or(ClientAuthentication::None, ClientAuthentication::Secret),
+            refresh: true,
+        }
+    }
+
+    fn from_document(document: &ClientIdDocument, plan: &ProviderPlan) -> Self {
+        let redirect_uris = document.redirect_uris.iter().filter(|uri| scheme_is_allowed(plan, uri)).cloned().collect();
+        Self {
+            id: document.client_id.clone(),
+            kind: ClientKind::Document,
+            name: document.client_name.clone(),
+            redirect_uris,
+            skip_consent: false,
+            refresh: document.refresh,
+            authentication: document
+                .keys
+                .clone()
+                .map_or(ClientAuthentication::None, ClientAuthentication::PrivateKeyJwt),
+        }
+    }
+}
+
+// === impl Authority ===
+
+impl Authority {
+    /// The client with this identifier. A document is fetched when no fresh copy is there.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn client(&self, id: &ClientId) -> Result<Client, ClientError> {
+        if let Some(client) = self.plan.clients.iter().find(|client| client.client_id == *id) {
+            return Ok(Client::from_plan(client));
+        }
+        if id.is_url() {
+            return self.document_client(id).await;
+        }
+        if !self.plan.dynamic_registration {
+            return Err(ClientError::Unknown);
+        }
+        let mut client = registration::open(&self.sealer, &self.plan.issuer, id).ok_or(ClientError::Unknown)?;
+        client.redirect_uris.retain(|uri| scheme_is_allowed(&self.plan, uri));
+        Ok(client)
+    }
+
+    async fn document_client(&self, id: &ClientId) -> Result<Client, ClientError> {
+        if !self.plan.client_id_metadata_documents {
+            return Err(ClientError::Unknown);
+        }
+        let found = self.documents.get(id).await.map_err(ClientError::Document);
+        let outcome = match &found {
+            Ok(found) if found.fetched => Some(Registration::Created),
+            Ok(_) => None,
+            Err(ClientError::Document(error)) => Some(error.outcome()),
+            Err(ClientError::Unknown) => Some(Registration::InvalidMetadata),
+        };
+        if let Some(outcome) = outcome {
+            self.metrics.registration(RegistrationMethod::Document, outcome);
+        }
+        found.map(|found| Client::from_document(&found.document, &self.plan))
+    }
+}
+
+/// Whether clients that nobody vouches for may be answered there: AS-41, U3.
+pub(super) fn scheme_is_allowed(plan: &ProviderPlan, uri: &RedirectUri) -> bool {
+    let scheme = uri.as_str().split(':').next().unwrap_or_default();
+    !uri.is_private_use()
+        || plan
+            .private_use_schemes
+            .as_ref()
+            .is_none_or(|allowed| allowed.iter().any(|one| one.eq_ignore_ascii_case(scheme)))
+}
+
+/// A name as people may see it: no control characters and nothing that turns the writing
+/// direction, at most [`MAX_NAME`] characters; `None` if nothing is left.
+pub(super) fn presentable(name: &str) -> Option<String> {
+    let turns =
+        |char: char| matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let clean: String = name.trim().chars().filter(|char| !char.is_control() && !turns(*char)).take(MAX_NAME).collect();
+    (!clean.trim().is_empty()).then_some(clean)
+}

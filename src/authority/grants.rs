@@ -1,0 +1,176 @@
+//! What persons gave clients: one grant a sign-in, kept sealed in the store, and one shared state
+//! in memory for everything that hangs off it.
+//!
+//! All tokens of a grant share its [`GrantState`], so a revocation is seen by every cached token
+//! and every open stream at once. A state lives as long as somebody holds it; the store is asked
+//! when nobody does.
+
+pub(super) mod record;
+mod state;
+
+use std::sync::{Arc, Weak};
+
+use dashmap::{DashMap, Entry};
+use serde::{Deserialize, Serialize};
+
+pub use state::GrantState;
+pub(super) use state::Turn;
+
+use super::error::TokenError;
+use crate::{
+    metrics::{ProviderMetrics, outcome::RevocationInitiator},
+    provider::tokens::ProviderTokens,
+    seal,
+    store::{
+        CommitError, StoreError,
+        record::{Records, Sealed},
+    },
+    time::Timestamp,
+};
+use record::GrantRecord;
+
+/// Names a grant; the `sid` claim of its access tokens. Random, but no secret: it opens nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GrantId(String);
+
+/// The grants of one provider. Cheap to clone; all clones are one registry.
+#[derive(Clone, Debug)]
+pub struct Grants {
+    provider: Arc<str>,
+    records: Records,
+    metrics: ProviderMetrics,
+    held: Registry,
+}
+
+/// States that somebody holds. A state takes itself out when it is dropped.
+type Registry = Arc<DashMap<GrantId, Weak<GrantState>>>;
+
+// === impl GrantId ===
+
+impl GrantId {
+    /// A new name: 128 random bits.
+    pub(super) fn random() -> Self {
+        Self(seal::random_text::<16>())
+    }
+
+    /// From a token of ours.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+// === impl Grants ===
+
+impl Grants {
+    /// The grants of the provider with this name.
+    pub fn new(provider: &str, records: Records, metrics: ProviderMetrics) -> Self {
+        Self { provider: provider.into(), records, metrics, held: Registry::default() }
+    }
+
+    /// The state of a grant; `None` if there is no such grant (any more), or it is another
+    /// provider's. Asks the store only if nobody holds the state.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn state(&self, id: &GrantId) -> Result<Option<Arc<GrantState>>, StoreError> {
+        let held = self.held.get(id).and_then(|held| held.upgrade());
+        if let Some(state) = held {
+            return Ok((!state.is_revoked()).then_some(state));
+        }
+        let Some(record) = self.record(id).await? else { return Ok(None) };
+        let state = self.hold(GrantState::new(id.clone(), &record.value, Arc::downgrade(&self.held)));
+        // A revocation between the look and the entry would not have found the state. Whoever
+        // deletes after this second look finds it.
+        if self.record(id).await?.is_none() {
+            state.mark_revoked();
+        }
+        Ok((!state.is_revoked()).then_some(state))
+    }
+
+    /// Ends a grant: all its tokens are dead, here at once, and everywhere when the store was
+    /// asked next. Returns the provider's tokens for whoever revokes them there; `None` if the
+    /// grant had ended before.
+    ///
+    /// Goes on if the caller goes away.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; the grant then goes on.
+    pub async fn revoke(
+        &self,
+        id: &GrantId,
+        initiator: RevocationInitiator,
+    ) -> Result<Option<ProviderTokens>, StoreError> {
+        let (grants, id) = (self.clone(), id.clone());
+        // Between the store's answer and the mark nothing may stop this.
+        let ended = tokio::spawn(async move { grants.end(&id, initiator).await });
+        ended.await.map_err(|_| StoreError::Unavailable("the revocation was stopped".into()))?
+    }
+
+    async fn end(&self, id: &GrantId, initiator: RevocationInitiator) -> Result<Option<ProviderTokens>, StoreError> {
+        let Some(record) = self.record(id).await? else { return Ok(None) };
+        match self.records.commit(vec![self.records.delete::<GrantRecord>(id.key())]).await {
+            Ok(()) => {}
+            Err(CommitError::Store(error)) => return Err(error),
+            Err(error @ CommitError::Conflict) => return Err(StoreError::Unavailable(error.to_string())),
+        }
+        let held = self.held.get(id).and_then(|held| held.upgrade());
+        if let Some(state) = held {
+            state.mark_revoked();
+        }
+        self.metrics.revocation(initiator);
+        let initiator = initiator.as_str();
+        tracing::info!(provider = %self.provider, grant = id.as_str(), initiator, "a grant was revoked");
+        Ok(Some(record.value.tokens))
+    }
+
+    /// The stored grant, if it is this provider's and still holds.
+    pub(super) async fn record(&self, id: &GrantId) -> Result<Option<Sealed<GrantRecord>>, StoreError> {
+        let record = self.records.get::<GrantRecord>(id.key()).await?;
+        Ok(record.filter(|record| *record.value.provider == *self.provider && self.now() < record.value.ends_at))
+    }
+
+    /// Replaces a grant that nobody changed since it was read.
+    pub(super) async fn replace(
+        &self,
+        id: &GrantId,
+        read: &Sealed<GrantRecord>,
+        value: &GrantRecord,
+    ) -> Result<(), TokenError> {
+        let expect = self.records.expect::<GrantRecord>(id.key(), Some(read.version.clone()));
+        Ok(self.records.commit(vec![expect, value.put(&self.records, id)]).await?)
+    }
+
+    fn hold(&self, state: GrantState) -> Arc<GrantState> {
+        // Dropped after the entry's lock: a state that goes takes itself out of the registry.
+        let candidate = Arc::new(state);
+        match self.held.entry(candidate.id.clone()) {
+            Entry::Occupied(mut entry) => {
+                if let Some(held) = entry.get().upgrade() {
+                    return held;
+                }
+                entry.insert(Arc::downgrade(&candidate));
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(Arc::downgrade(&candidate));
+            }
+        }
+        candidate
+    }
+
+    fn now(&self) -> Timestamp {
+        self.records.clock().now()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! A grant as it is kept.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::GrantId;
+use crate::{
+    authority::refresh::Family,
+    identity::Identity,
+    oauth::{ClientId, ResourceUri, Scopes},
+    provider::tokens::ProviderTokens,
+    seal::sha256,
+    store::{
+        Change, Table, Term,
+        record::{Kind, Records},
+    },
+    time::Timestamp,
+};
+
+/// How long a provider's access token lives if the provider does not say.
+const UNSAID_LIFETIME: Duration = Duration::from_hours(1);
+
+/// An access token of the provider is not handed on with less than this left.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// What a person gave a client at a provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::authority) struct GrantRecord {
+    pub(in crate::authority) provider: String,
+    pub(in crate::authority) client_id: ClientId,
+    pub(in crate::authority) identity: Identity,
+    /// Without `offline_access`.
+    pub(in crate::authority) scopes: Scopes,
+    /// The client asked for `offline_access`.
+    pub(in crate::authority) offline: bool,
+    pub(in crate::authority) resource: ResourceUri,
+    /// The grant ends then, however often it was refreshed.
+    pub(in crate::authority) ends_at: Timestamp,
+    /// The end of the longest access token that was written with this record.
+    pub(in crate::authority) access_until: Timestamp,
+    pub(in crate::authority) tokens: ProviderTokens,
+    /// When the provider gave `tokens`.
+    pub(in crate::authority) tokens_at: Timestamp,
+    /// `None`: there is no refresh token of ours.
+    pub(in crate::authority) refresh: Option<Family>,
+}
+
+/// The life of a provider's access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::authority) struct Life {
+    from: Timestamp,
+    /// The token is good until then.
+    pub(in crate::authority) until: Timestamp,
+    /// There is a refresh token for the time after.
+    pub(in crate::authority) renewable: bool,
+}
+
+/// When a provider's token is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::authority) enum Due {
+    /// Before it is used: with little left.
+    ForUse,
+    /// At our own refresh: with half of its life over, so that the provider is asked now and then
+    /// whether the person may still come in.
+    AtRefresh,
+}
+
+// === impl GrantRecord ===
+
+impl Kind for GrantRecord {
+    const TABLE: Table = Table::Grant;
+    const NAME: &'static str = "grant";
+}
+
+impl GrantRecord {
+    /// The step that writes the grant. It is found by its person, and goes when its last token
+    /// has ended.
+    pub(in crate::authority) fn put(&self, records: &Records, id: &GrantId) -> Change {
+        let idle = self.refresh.as_ref().map_or(self.access_until, |family| family.expires_at);
+        let expires_at = self.access_until.max(idle).min(self.ends_at);
+        records.put(id.key(), self, expires_at, vec![self.subject_term()])
+    }
+
+    /// The life of the provider's access token.
+    pub(in crate::authority) fn life(&self) -> Life {
+        Life::of(&self.tokens, self.tokens_at)
+    }
+
+    fn subject_term(&self) -> Term {
+        let subject = [&self.provider, &self.identity.issuer, &self.identity.subject].map(String::as_str).join("\n");
+        Term { kind: "subject", value: sha256(subject.as_bytes()).to_vec() }
+    }
+}
+
+// === impl Life ===
+
+impl Life {
+    pub(in crate::authority) fn of(tokens: &ProviderTokens, from: Timestamp) -> Self {
+        let until = tokens.expires_at.unwrap_or_else(|| from.plus(UNSAID_LIFETIME));
+        Self { from, until, renewable: tokens.refresh_token.is_some() }
+    }
+
+    /// Whether the token should be renewed. What cannot be renewed never is.
+    pub(in crate::authority) fn is_due(&self, due: Due, now: Timestamp) -> bool {
+        let whole = self.until.since(self.from);
+        let least = match due {
+            Due::ForUse => MARGIN.min(whole / 10),
+            Due::AtRefresh => whole / 2,
+        };
+        self.renewable && self.until.since(now) <= least
+    }
+
+    /// Whether the token is over, or so close to it that it is of no use.
+    pub(in crate::authority) fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.until
+    }
+}

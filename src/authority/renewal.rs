@@ -1,0 +1,226 @@
+//! Keeps a grant's provider tokens fresh: one request to the provider at a time for each grant,
+//! and whatever it answered is stored even if the caller has gone (S55).
+
+use std::sync::Arc;
+
+use super::{
+    Authority,
+    error::TokenError,
+    grants::{
+        GrantState, Grants,
+        record::{Due, GrantRecord},
+    },
+};
+use crate::{
+    metrics::{
+        ProviderMetrics,
+        outcome::{ProviderRefresh, RevocationInitiator},
+    },
+    provider::tokens::{ProviderTokens, RenewError, TokenSource},
+    secret::Secret,
+    store::{StoreError, record::Sealed},
+    time::{Clock, Timestamp},
+};
+
+pub(super) use super::grants::Turn;
+
+/// How often a stored grant is written again when another process changed it meanwhile.
+const ATTEMPTS: usize = 4;
+
+/// Why there is no usable token of the provider.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderTokenError {
+    /// The grant was revoked, or its time is over.
+    #[error("the grant has ended")]
+    Gone,
+    /// The provider ended the sign-in, or its token is over and cannot be renewed.
+    #[error("the identity provider ended the sign-in")]
+    Ended,
+    /// The provider does not answer.
+    #[error("the identity provider does not answer right now")]
+    Unavailable,
+    /// The store did not do its work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Renews provider tokens. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Renewer {
+    pub(super) grants: Arc<Grants>,
+    pub(super) tokens: Arc<dyn TokenSource>,
+    pub(super) clock: Clock,
+    pub(super) metrics: ProviderMetrics,
+}
+
+/// A grant that may be changed, with provider tokens that are as fresh as they can be.
+#[derive(Debug)]
+pub(super) struct Renewed {
+    pub(super) turn: Turn,
+    pub(super) record: Sealed<GrantRecord>,
+    /// When an access token that stands for the provider's token has to end; `None`: the
+    /// provider's token can be renewed.
+    pub(super) limit: Option<Timestamp>,
+}
+
+// === impl Authority ===
+
+impl Authority {
+    /// The provider's access token of a grant, renewed first when it is about to end. For the
+    /// backend only; it never goes to a client (D-11).
+    ///
+    /// # Errors
+    /// [`ProviderTokenError`].
+    pub async fn provider_access_token(&self, grant: &Arc<GrantState>) -> Result<Secret, ProviderTokenError> {
+        let held = grant.provider_token();
+        let now = self.clock.now();
+        if grant.is_revoked() || now >= grant.expires_at {
+            return Err(ProviderTokenError::Gone);
+        }
+        if !held.life.is_due(Due::ForUse, now) && !held.life.is_over(now) {
+            return Ok(held.token.clone());
+        }
+        let turn = grant.turn().await;
+        let record = self.grants.record(&grant.id).await?.ok_or(ProviderTokenError::Gone)?;
+        let renewed = self.renewer.renew(turn, grant, record, Due::ForUse).await?;
+        Ok(Secret::new(renewed.record.value.tokens.access_token))
+    }
+}
+
+// === impl Renewer ===
+
+impl Renewer {
+    /// Renews the tokens of a stored grant if they are due. Only the holder of the turn may.
+    ///
+    /// A provider that does not answer is forgiven as long as its token can still be used.
+    pub(super) async fn renew(
+        &self,
+        turn: Turn,
+        state: &Arc<GrantState>,
+        record: Sealed<GrantRecord>,
+        due: Due,
+    ) -> Result<Renewed, ProviderTokenError> {
+        let now = self.clock.now();
+        let life = record.value.life();
+        if !life.renewable {
+            if life.is_over(now) {
+                self.metrics.provider_refresh(ProviderRefresh::NoRefreshToken);
+                return Err(ProviderTokenError::Ended);
+            }
+            return Ok(Renewed { turn, record, limit: Some(life.until) });
+        }
+        if !life.is_due(due, now) {
+            if turn.was_due(due, now) {
+                self.metrics.provider_refresh(ProviderRefresh::Coalesced);
+            }
+            return Ok(Renewed { turn, record, limit: None });
+        }
+        let usable = !life.is_over(now) && (due == Due::ForUse || !life.is_due(Due::ForUse, now));
+        let (turn, result) = if state.failed_meanwhile(&turn) {
+            self.metrics.provider_refresh(ProviderRefresh::Coalesced);
+            (turn, Err(ProviderTokenError::Unavailable))
+        } else {
+            self.ask_detached(turn, state, &record).await?
+        };
+        match result {
+            Ok(record) => {
+                let life = record.value.life();
+                let limit = (!life.renewable).then_some(life.until);
+                Ok(Renewed { turn, record, limit })
+            }
+            Err(ProviderTokenError::Unavailable) if usable => Ok(Renewed { turn, record, limit: Some(life.until) }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks in a task of its own: a provider that rotates has forgotten the old refresh token by
+    /// the time it answers, so the answer is kept even if nobody waits for it any more.
+    async fn ask_detached(
+        &self,
+        turn: Turn,
+        state: &Arc<GrantState>,
+        record: &Sealed<GrantRecord>,
+    ) -> Result<(Turn, Result<Sealed<GrantRecord>, ProviderTokenError>), ProviderTokenError> {
+        let (renewer, state, record) = (self.clone(), Arc::clone(state), record.clone());
+        let asked = tokio::spawn(async move {
+            let result = renewer.ask(&state, record).await;
+            (turn, result)
+        });
+        asked.await.map_err(|_| ProviderTokenError::Unavailable)
+    }
+
+    async fn ask(
+        &self,
+        state: &Arc<GrantState>,
+        record: Sealed<GrantRecord>,
+    ) -> Result<Sealed<GrantRecord>, ProviderTokenError> {
+        match self.tokens.renew(&record.value.tokens).await {
+            Ok(tokens) => {
+                self.metrics.provider_refresh(ProviderRefresh::Ok);
+                self.keep(state, record, tokens).await
+            }
+            Err(RenewError::Ended(_)) => {
+                self.metrics.provider_refresh(ProviderRefresh::InvalidGrant);
+                // Nothing is left to revoke at the provider. If the store does not answer now, the
+                // provider will say the same again next time.
+                if let Err(error) = self.grants.revoke(&state.id, RevocationInitiator::Expiry).await {
+                    tracing::warn!(grant = state.id.as_str(), %error, "an ended grant could not be removed");
+                }
+                Err(ProviderTokenError::Ended)
+            }
+            Err(RenewError::Unavailable(reason)) => {
+                self.metrics.provider_refresh(ProviderRefresh::Transient);
+                tracing::warn!(grant = state.id.as_str(), reason, "the provider did not renew a grant");
+                state.count_failure();
+                Err(ProviderTokenError::Unavailable)
+            }
+        }
+    }
+
+    /// Stores new tokens of the provider, over whatever else changed in the grant meanwhile.
+    async fn keep(
+        &self,
+        state: &Arc<GrantState>,
+        mut record: Sealed<GrantRecord>,
+        mut tokens: ProviderTokens,
+    ) -> Result<Sealed<GrantRecord>, ProviderTokenError> {
+        // Silence about scopes means no change (RFC 6749 section 6).
+        tokens.scopes = tokens.scopes.or_else(|| record.value.tokens.scopes.take());
+        for _ in 0..ATTEMPTS {
+            let mut value = record.value.clone();
+            value.tokens = tokens.clone();
+            value.tokens_at = self.clock.now();
+            let written = self.grants.replace(&state.id, &record, &value).await;
+            let current = self.grants.record(&state.id).await?;
+            match (written, current) {
+                (Ok(()), Some(current)) => {
+                    state.set_provider_token(&value);
+                    return Ok(current);
+                }
+                (Err(TokenError::Contended), Some(current)) => record = current,
+                (Err(TokenError::Store(error)), _) => return Err(error.into()),
+                // Revoked while the provider was asked: what it just gave is not left behind.
+                (_, None) => {
+                    self.tokens.revoke(&tokens).await;
+                    return Err(ProviderTokenError::Gone);
+                }
+                (Err(_), Some(_)) => break,
+            }
+        }
+        Err(ProviderTokenError::Unavailable)
+    }
+}
+
+impl From<ProviderTokenError> for TokenError {
+    fn from(error: ProviderTokenError) -> Self {
+        match error {
+            ProviderTokenError::Gone => Self::RefreshUnknown,
+            ProviderTokenError::Ended => Self::ProviderEnded,
+            ProviderTokenError::Unavailable => Self::ProviderUnavailable,
+            ProviderTokenError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
