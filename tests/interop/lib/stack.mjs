@@ -7,7 +7,10 @@ import { freePort, ready, start, stop } from './processes.mjs';
 
 const HERE = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const GATEWAY = resolve(process.env.VESTIBULE ?? join(HERE, '../../target/debug/vestibule'));
-export const PYTHON = process.env.INTEROP_PYTHON ?? join(HERE, '.venv/bin/python');
+/** With the Python SDK 1.x, which the server fixture uses. */
+export const PYTHON = join(HERE, '.venv/bin/python');
+/** With the Python SDK 2.x. */
+export const PYTHON_NEXT = join(HERE, '.venv-next/bin/python');
 
 const SERVERS = {
   typescript: (port, options) => start('server_typescript', process.execPath, [join(HERE, 'fixtures/server_typescript.mjs')], { ...options, env: { PORT: port } }),

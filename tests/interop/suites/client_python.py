@@ -10,12 +10,20 @@ import sys
 import time
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 from mcp import ClientSession
 from mcp.client.auth import OAuthClientProvider, TokenStorage
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+
+try:  # 2.x
+    import httpx2 as httpx
+    from mcp.client.auth import AuthorizationCodeResult
+except ImportError:  # 1.x, which does not look at `iss`
+    import httpx
+
+    def AuthorizationCodeResult(code: str, state: str | None, iss: str | None) -> tuple[str, str | None]:
+        return code, state
 
 RESOURCE = sys.argv[1]
 CALLBACK = "http://127.0.0.1:33419/callback"
@@ -58,9 +66,9 @@ class Browser:
         output, _ = await walk.communicate()
         self.landed = output.decode().strip()
 
-    async def answer(self) -> tuple[str, str | None]:
-        query = parse_qs(urlsplit(self.landed).query)
-        return query["code"][0], query.get("state", [None])[0]
+    async def answer(self) -> AuthorizationCodeResult:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(self.landed).query).items()}
+        return AuthorizationCodeResult(code=query["code"], state=query.get("state"), iss=query.get("iss"))
 
 
 async def main() -> None:
@@ -74,8 +82,8 @@ async def main() -> None:
     )
     async with (
         create_mcp_http_client(auth=oauth) as http,
-        streamable_http_client(RESOURCE, http_client=http) as (read, write, _),
-        ClientSession(read, write) as session,
+        streamable_http_client(RESOURCE, http_client=http) as streams,
+        ClientSession(streams[0], streams[1]) as session,
     ):
         await session.initialize()
         first = keeper.tokens

@@ -1,17 +1,37 @@
 // The official TypeScript client does its own OAuth against the TypeScript SDK's own server behind the gate.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import * as next from '@modelcontextprotocol/client';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { Person } from '../lib/person.mjs';
 import * as stranger from '../lib/stranger.mjs';
 
 const CALLBACK = 'http://localhost:33420/callback';
 
-export const title = 'the official TypeScript client';
+export const title = 'the official TypeScript client, 1.x and 2.x';
+
+const SDKS = {
+  '1.x': {
+    Client,
+    StreamableHTTPClientTransport,
+    UnauthorizedError,
+    // 1.x does not look at `iss`.
+    answerOf: (callback) => callback.get('code'),
+    callTool: (client, call, options) => client.callTool(call, undefined, options),
+  },
+  '2.x': { ...next, answerOf: (callback) => callback, callTool: (client, call, options) => client.callTool(call, options) },
+};
 
 export async function run({ checks, openStack }) {
+  for (const [version, sdk] of Object.entries(SDKS)) {
+    checks.print(`  (${version})`);
+    await oneClient(sdk, { checks, openStack });
+  }
+}
+
+async function oneClient({ Client, StreamableHTTPClientTransport, UnauthorizedError, answerOf, callTool }, { checks, openStack }) {
   const stack = await openStack({ lifetimes: { access_token: '3s' }, providerTokenSeconds: 2 });
   const resource = new URL(`${stack.origin}/mcp`);
   const keeper = new Keeper();
@@ -24,7 +44,7 @@ export async function run({ checks, openStack }) {
   checks.ok(refused instanceof UnauthorizedError && keeper.asked.length === 1, 'finds its own way to the authorization URL', refused);
   const callback = await new Person().walk(keeper.asked[0], CALLBACK);
   checks.equal(callback.searchParams.get('state'), keeper.sent.state, 'gets its state back');
-  await first.finishAuth(callback.searchParams.get('code'));
+  await first.finishAuth(answerOf(callback.searchParams));
   const before = keeper.saved.tokens;
   checks.ok(before?.access_token && before.refresh_token, 'exchanges the code', Object.keys(before ?? {}).join());
 
@@ -34,7 +54,7 @@ export async function run({ checks, openStack }) {
   checks.ok(['echo', 'whoami', 'count'].every((name) => names.includes(name)), 'lists the tools', names.join());
   checks.equal(await said(client, 'hello'), 'hello', 'calls a tool');
   const steps = [];
-  await client.callTool({ name: 'count', arguments: { to: 3, pause_ms: 50 } }, undefined, { onprogress: ({ progress }) => steps.push(progress) });
+  await callTool(client, { name: 'count', arguments: { to: 3, pause_ms: 50 } }, { onprogress: ({ progress }) => steps.push(progress) });
   checks.equal(steps, [1, 2, 3], 'gets progress on the way');
 
   await refusal(resource, before.access_token, 30);
@@ -50,6 +70,7 @@ export async function run({ checks, openStack }) {
   checks.ok(await refusal(resource, keeper.saved.tokens.access_token, 1), 'is refused within a second of its revocation');
   const refreshes = (await stack.seenByProvider()).filter(({ grant_type: type, status }) => type === 'refresh_token' && status === 200);
   checks.ok(refreshes.length > 0, "the provider's own token was refreshed, too");
+  await stack.close();
 }
 
 /** What the client would keep between two starts. */
@@ -85,6 +106,15 @@ class Keeper {
 
   saveTokens(tokens) {
     this.saved.tokens = tokens;
+  }
+
+  /** 2.x binds the answer to the authorization server that was found before. */
+  discoveryState() {
+    return this.saved.discovery;
+  }
+
+  saveDiscoveryState(discovery) {
+    this.saved.discovery = discovery;
   }
 
   redirectToAuthorization(url) {
