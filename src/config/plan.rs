@@ -13,6 +13,10 @@ use crate::{
     secret::Secret,
 };
 
+/// Where our own endpoints are, below each mount. Besides these: the callback
+/// ([`ProviderPlan::redirect_path`]) and everything in `/.well-known/`.
+pub const ENDPOINT_PATHS: [&str; 5] = ["/authorize", "/consent", "/token", "/register", "/revoke"];
+
 /// Everything one running instance does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -103,6 +107,7 @@ pub enum LogFormat {
 }
 
 /// One OIDC upstream: an application at an identity provider, with everything mounted for it.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, each with a key of its own")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderPlan {
     /// The name in the configuration; a metric label and part of nothing secret.

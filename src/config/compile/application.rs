@@ -1,0 +1,173 @@
+//! The application at the identity provider: where it is found, how it is known there, what is
+//! sent along.
+
+use url::Url;
+
+use super::{
+    provider::Preset,
+    report::Report,
+    value::{self, Refusal},
+};
+use crate::{
+    config::{
+        document::{Params, Provider},
+        origin::child,
+        plan::ClientAuthMethod,
+    },
+    oauth::redirect_uri::is_loopback,
+    secret::Secret,
+};
+
+/// What every discovery document's URL ends with (OpenID Connect Discovery section 4).
+const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+
+/// Parameters that this gateway sets itself, and what to write instead.
+pub(super) const OWN_AUTHORIZE: [(&str, &str); 12] = [
+    ("audience", "write it as `audience` of the provider"),
+    ("client_id", "write it as `client_id` of the provider"),
+    ("code_challenge", "remove it: it is different at every sign-in"),
+    ("code_challenge_method", "remove it: it is always S256"),
+    ("nonce", "remove it: it is different at every sign-in"),
+    ("redirect_uri", "write its path as `redirect_path` of the provider"),
+    ("request", "remove it"),
+    ("request_uri", "remove it"),
+    ("response_mode", "remove it: the answer is read from the query"),
+    ("response_type", "remove it: it is always `code`"),
+    ("scope", "write it as `required_scopes` of the provider"),
+    ("state", "remove it: it is different at every sign-in"),
+];
+pub(super) const OWN_TOKEN: [(&str, &str); 8] = [
+    ("audience", "write it as `audience` of the provider"),
+    ("client_id", "write it as `client_id` of the provider"),
+    ("client_secret", "write it as `client_secret` of the provider"),
+    ("code", "remove it"),
+    ("code_verifier", "remove it"),
+    ("grant_type", "remove it"),
+    ("redirect_uri", "write its path as `redirect_path` of the provider"),
+    ("refresh_token", "remove it"),
+];
+
+pub(super) fn config_url(
+    at: &str,
+    provider: &Provider,
+    allow_insecure_http: bool,
+    report: &mut Report<'_>,
+) -> Option<Url> {
+    let Some(text) = &provider.config_url else {
+        report.missing(at, &format!("https://example.eu.auth0.com{WELL_KNOWN}"));
+        return None;
+    };
+    report.read(at, text.trim(), |text| {
+        let url = value::web_url(text)?;
+        if !url.path().ends_with(WELL_KNOWN) {
+            let base = format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/'));
+            return Err(Refusal::new(format!("does not end in {WELL_KNOWN}"), format!("write `{base}{WELL_KNOWN}`")));
+        }
+        if url.scheme() == "http" && !is_loopback(&url) && !allow_insecure_http {
+            let message = "is plain http to another machine: whoever sits between could replace the provider";
+            let help = "write `https://…`, or `allow_insecure_http: true` if the network between is yours";
+            return Err(Refusal::new(message, help));
+        }
+        Ok(url)
+    })
+}
+
+pub(super) fn client_id(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<String> {
+    let Some(text) = &provider.client_id else {
+        report.missing(at, "tv2ObNgaZAWWhhycr7Bz1LU2mxlnsmsB");
+        return None;
+    };
+    report.read(at, text.trim(), |text| {
+        let visible = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+        match text {
+            "" => Err(Refusal::new("is empty", "write the application's identifier, as the provider shows it")),
+            _ if !visible => {
+                Err(Refusal::new("holds characters that no identifier has", "copy it once more from the provider"))
+            }
+            _ => Ok(text.to_owned()),
+        }
+    })
+}
+
+/// The secret and the method, which have to fit each other.
+pub(super) fn client_authentication(
+    at: &str,
+    provider: &Provider,
+    report: &mut Report<'_>,
+) -> (Option<Secret>, Option<ClientAuthMethod>) {
+    let secret_at = child(at, "client_secret");
+    let secret = provider.client_secret.as_ref().and_then(|source| report.secret(&secret_at, source));
+    let method_at = child(at, "token_endpoint_auth_method");
+    let choices = [
+        ("client_secret_basic", ClientAuthMethod::Basic),
+        ("client_secret_post", ClientAuthMethod::Post),
+        ("none", ClientAuthMethod::None),
+    ];
+    let written = provider.token_endpoint_auth_method.as_deref();
+    let method = written.and_then(|text| report.read(&method_at, text.trim(), |text| value::choice(text, &choices)));
+    match (method, &provider.client_secret) {
+        (Some(ClientAuthMethod::None), Some(_)) => {
+            report
+                .error(&method_at, "does not use the `client_secret` that is written, too")
+                .offending("none")
+                .help("remove one of the two");
+        }
+        (Some(ClientAuthMethod::Basic | ClientAuthMethod::Post), None) => {
+            report
+                .error(&method_at, "needs a `client_secret`")
+                .offending(written.unwrap_or_default())
+                .help("add `client_secret`, or write `none` for a public application");
+        }
+        _ => {}
+    }
+    (secret, method)
+}
+
+pub(super) fn audience(
+    at: &str,
+    provider: &Provider,
+    preset: Option<Preset>,
+    report: &mut Report<'_>,
+) -> Option<String> {
+    match provider.audience.as_deref().map(str::trim) {
+        Some("") => {
+            report.error(at, "is empty").help("write the API's identifier, or remove `audience`");
+            None
+        }
+        Some(audience) => Some(audience.to_owned()),
+        None if preset == Some(Preset::Auth0) => {
+            report.key_error(at, "is missing: without it, Auth0 gives opaque tokens that no API can check").help(
+                "add `audience: https://api.example.com`, the identifier of the API in Auth0 (Applications > APIs)",
+            );
+            None
+        }
+        None => None,
+    }
+}
+
+pub(super) fn extra_params(
+    at: &str,
+    params: Option<&Params>,
+    own: &[(&str, &str)],
+    report: &mut Report<'_>,
+) -> Vec<(String, String)> {
+    let Some(params) = params else { return Vec::new() };
+    let entries = match value::params(params) {
+        Ok(entries) => entries,
+        Err(refusal) => {
+            let diagnostic = report.error(at, refusal.message);
+            diagnostic.help = refusal.help;
+            return Vec::new();
+        }
+    };
+    for (name, _) in &entries {
+        let at = if matches!(params, Params::Entries(_)) { child(at, name) } else { at.to_owned() };
+        if name.is_empty() {
+            report.error(&at, "holds a parameter without a name").help("write `name: value`");
+        }
+        if let Some((name, help)) = own.iter().find(|(own, _)| own == name) {
+            report.key_error(&at, format!("`{name}` is set by this gateway itself")).help(*help);
+        }
+    }
+    entries
+}

@@ -1,0 +1,216 @@
+//! One OIDC upstream with everything mounted for it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use url::Url;
+
+use super::{
+    application, lifetimes,
+    overlap::Claims,
+    report::Report,
+    route::{self, below},
+    scopes, server, static_client,
+    value::{self, Refusal},
+};
+use crate::{
+    config::{
+        document::{Provider, Scalar, keys::ONLY_PROVIDER},
+        origin::{child, item},
+        plan::ProviderPlan,
+    },
+    oauth::{Issuer, RedirectUri},
+};
+
+const DEFAULT_REDIRECT_PATH: &str = "/auth/callback";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// People have to find a provider's name on a button.
+const MOST_NAME: usize = 32;
+
+/// A provider as far as it could be understood.
+pub(super) struct Draft {
+    pub(super) plan: Option<ProviderPlan>,
+    pub(super) claims: Option<Claims>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Preset {
+    Oidc,
+    Auth0,
+}
+
+pub(super) fn compile(
+    name: &str,
+    provider: &Provider,
+    is_only: bool,
+    public_url: Option<&Url>,
+    listen: SocketAddr,
+    report: &mut Report<'_>,
+) -> Draft {
+    let at = child("providers", name);
+    check_name(&at, name, report);
+    let preset = preset(&at, provider, report);
+    let allow_insecure_http =
+        report.scalar(&child(&at, "allow_insecure_http"), provider.allow_insecure_http.as_ref(), false, value::switch);
+    let config_url = application::config_url(&child(&at, "config_url"), provider, allow_insecure_http, report);
+    let client_id = application::client_id(&child(&at, "client_id"), provider, report);
+    let (client_secret, auth_method) = application::client_authentication(&at, provider, report);
+    let audience = application::audience(&child(&at, "audience"), provider, preset, report);
+    let scopes = scopes::compile(&at, provider, report);
+    let offline_access = offline_access(&child(&at, "offline_access"), provider, scopes.asks_offline_access, report);
+    let mount = mount(&at, name, provider, is_only, report);
+    let redirect_path = redirect_path(&child(&at, "redirect_path"), provider, report);
+    let extra_authorize_params = application::extra_params(
+        &child(&at, "extra_authorize_params"),
+        provider.extra_authorize_params.as_ref(),
+        &application::OWN_AUTHORIZE,
+        report,
+    );
+    let extra_token_params = application::extra_params(
+        &child(&at, "extra_token_params"),
+        provider.extra_token_params.as_ref(),
+        &application::OWN_TOKEN,
+        report,
+    );
+    let switch = |key: &str, scalar: Option<&Scalar>, report: &mut Report<'_>| {
+        report.scalar(&child(&at, key), scalar, true, value::switch)
+    };
+    let dynamic_registration = switch("dynamic_registration", provider.dynamic_registration.as_ref(), report);
+    let documents = provider.client_id_metadata_documents.as_ref();
+    let client_id_metadata_documents = switch("client_id_metadata_documents", documents, report);
+    let schemes_at = child(&at, "private_use_schemes");
+    let private_use_schemes = provider
+        .private_use_schemes
+        .as_ref()
+        .map(|schemes| server::list(&schemes_at, Some(schemes), report, private_use_scheme));
+    let clients = static_client::compile(&child(&at, "clients"), &provider.clients, report);
+    let lifetimes = lifetimes::compile(&child(&at, "lifetimes"), &provider.lifetimes, report);
+    let timeout = report.scalar(&child(&at, "timeout"), provider.timeout.as_ref(), DEFAULT_TIMEOUT, |text| {
+        value::duration(text, Duration::from_millis(10), Duration::from_mins(2))
+    });
+
+    if provider.routes.is_empty() {
+        report
+            .key_error(&child(&at, "routes"), "are missing: nothing is protected")
+            .help("add `routes:` with `- path: /mcp` and `backend: http://127.0.0.1:3000/mcp` below it, or set the variable …_BACKEND");
+    }
+    let place = route::Place { provider: name, mount: mount.as_deref(), public_url, listen };
+    let mut route_paths = Vec::new();
+    let mut routes = Vec::new();
+    for ((index, written), required) in provider.routes.iter().enumerate().zip(scopes.routes) {
+        let at = item(&child(&at, "routes"), index);
+        let path = route::path(&at, written, report);
+        if let (Some(mount), Some(path)) = (&mount, &path) {
+            route_paths.push((at.clone(), below(mount, path)));
+        }
+        routes.push(route::compile(&at, written, path.as_deref(), required, &place, report).map(Arc::new));
+    }
+
+    let claims = mount.clone().map(|mount| Claims {
+        name: name.to_owned(),
+        at,
+        redirect_path: redirect_path.as_deref().map(|path| below(&mount, path)),
+        mount,
+        routes: route_paths,
+    });
+    let plan = || {
+        let (mount, redirect_path, public_url) = (mount?, redirect_path?, public_url?);
+        let issuer = Issuer::new(public_url, &mount);
+        Some(ProviderPlan {
+            name: name.to_owned(),
+            display_name: display_name(name, provider, preset?, config_url.as_ref()),
+            callback_url: Url::parse(&issuer.endpoint(&redirect_path)).ok()?,
+            mount,
+            issuer,
+            config_url: config_url?,
+            client_id: client_id?,
+            client_secret,
+            token_endpoint_auth_method: auth_method,
+            audience,
+            required_scopes: scopes.required,
+            valid_scopes: scopes.valid,
+            redirect_path,
+            extra_authorize_params,
+            extra_token_params,
+            offline_access,
+            dynamic_registration,
+            client_id_metadata_documents,
+            private_use_schemes,
+            clients,
+            lifetimes,
+            timeout,
+            allow_insecure_http,
+            routes: routes.into_iter().collect::<Option<Vec<_>>>()?,
+        })
+    };
+    Draft { plan: plan(), claims }
+}
+
+fn check_name(at: &str, name: &str, report: &mut Report<'_>) {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    let good = name.len() <= MOST_NAME
+        && name.bytes().all(plain)
+        && name.bytes().next().is_some_and(|first| first.is_ascii_lowercase());
+    if !good {
+        let message = format!(
+            "a provider's name is 1 to {MOST_NAME} lower-case letters, digits, `-` and `_`, and begins with a letter"
+        );
+        report
+            .key_error(at, message)
+            .help("it becomes a part of paths, metrics and variables: write `auth0`, `entra-test`");
+    }
+}
+
+fn preset(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<Preset> {
+    let Some(text) = &provider.preset else { return Some(Preset::Oidc) };
+    let choices = [("oidc", Preset::Oidc), ("auth0", Preset::Auth0)];
+    report.read(&child(at, "preset"), text.trim(), |text| value::choice(text, &choices))
+}
+
+fn display_name(name: &str, provider: &Provider, preset: Preset, config_url: Option<&Url>) -> String {
+    let written = provider.display_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    let host = || config_url.and_then(Url::host_str).map(ToOwned::to_owned);
+    match (written, preset) {
+        (Some(written), _) => written.to_owned(),
+        (None, Preset::Auth0) => "Auth0".to_owned(),
+        // Nobody chose that name.
+        (None, Preset::Oidc) if name == ONLY_PROVIDER => host().unwrap_or_else(|| name.to_owned()),
+        (None, Preset::Oidc) => name.to_owned(),
+    }
+}
+
+fn offline_access(at: &str, provider: &Provider, asked: bool, report: &mut Report<'_>) -> bool {
+    let offline = report.scalar(at, provider.offline_access.as_ref(), true, value::switch);
+    if asked && !offline {
+        report
+            .error(at, "contradicts the scopes, where `offline_access` is named")
+            .offending("false")
+            .help("remove `offline_access` from the scopes, or write `offline_access: true`");
+    }
+    offline
+}
+
+fn mount(at: &str, name: &str, provider: &Provider, is_only: bool, report: &mut Report<'_>) -> Option<String> {
+    match &provider.mount {
+        Some(text) => report.read(&child(at, "mount"), text.trim(), value::path),
+        None if is_only => Some("/".to_owned()),
+        None => Some(format!("/{name}")),
+    }
+}
+
+fn redirect_path(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<String> {
+    let text = provider.redirect_path.as_deref().unwrap_or(DEFAULT_REDIRECT_PATH);
+    report.read(at, text.trim(), |text| match value::path(text)?.as_str() {
+        "/" => Err(Refusal::new("is the mount itself", format!("write `{DEFAULT_REDIRECT_PATH}`"))),
+        path => Ok(path.to_owned()),
+    })
+}
+
+fn private_use_scheme(text: &str) -> Result<String, Refusal> {
+    let scheme = text.trim_end_matches("://").trim_end_matches(':').to_ascii_lowercase();
+    let usable = RedirectUri::parse(&format!("{scheme}://callback")).is_ok_and(|uri| uri.is_private_use());
+    if usable {
+        Ok(scheme)
+    } else {
+        Err(Refusal::new("is no scheme of an application", "write only the scheme: `cursor`, `com.example.app`"))
+    }
+}

@@ -1,0 +1,130 @@
+//! Collects mistakes while values are read.
+
+use super::value::Refusal;
+use crate::{
+    config::{
+        diagnostic::{Diagnostic, Severity},
+        document::{Scalar, SecretSource, keys},
+        origin::{Origin, Origins, child, last_key},
+        secrets::{SecretError, Secrets},
+    },
+    secret::Secret,
+};
+
+/// What was found so far, and where everything was written.
+pub(super) struct Report<'a> {
+    origins: &'a Origins,
+    secrets: &'a Secrets,
+    found: Vec<Diagnostic>,
+}
+
+// === impl Report ===
+
+impl<'a> Report<'a> {
+    pub(super) fn new(origins: &'a Origins, secrets: &'a Secrets) -> Self {
+        Self { origins, secrets, found: Vec::new() }
+    }
+
+    pub(super) fn into_found(self) -> Vec<Diagnostic> {
+        self.found
+    }
+
+    /// An error in the value at `path`.
+    pub(super) fn error(&mut self, path: &str, message: impl Into<String>) -> &mut Diagnostic {
+        self.add(Severity::Error, path, self.origins.of(path), message.into())
+    }
+
+    /// An error in the key at `path` itself.
+    pub(super) fn key_error(&mut self, path: &str, message: impl Into<String>) -> &mut Diagnostic {
+        self.add(Severity::Error, path, self.origins.of_key(path), message.into())
+    }
+
+    pub(super) fn warning(&mut self, path: &str, message: impl Into<String>) -> &mut Diagnostic {
+        self.add(Severity::Warning, path, self.origins.of(path), message.into())
+    }
+
+    pub(super) fn note(&mut self, path: &str, message: impl Into<String>) -> &mut Diagnostic {
+        self.add(Severity::Note, path, self.origins.of(path), message.into())
+    }
+
+    /// A key that has to be there and is not; `example` is a value for it.
+    pub(super) fn missing(&mut self, path: &str, example: &str) {
+        let variable = keys::variable(path);
+        let key = last_key(path).to_owned();
+        let origin = self.origins.of_key(path);
+        let help = match (&origin, variable) {
+            (Origin::Variable { .. } | Origin::Nowhere, Some(variable)) => format!("set {variable}={example}"),
+            (_, Some(variable)) => format!("add `{key}: {example}`, or set {variable}"),
+            (_, None) => format!("add `{key}: {example}`"),
+        };
+        self.add(Severity::Error, path, origin, "is missing".to_owned()).help(help);
+    }
+
+    /// Whether somebody wrote a value at `path`.
+    pub(super) fn is_written(&self, path: &str) -> bool {
+        self.origins.written(path).is_some()
+    }
+
+    /// The value of a text, or an error.
+    pub(super) fn read<T>(
+        &mut self,
+        path: &str,
+        text: &str,
+        read: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
+        match read(text) {
+            Ok(value) => Some(value),
+            Err(refusal) => {
+                self.refuse(path, text, refusal);
+                None
+            }
+        }
+    }
+
+    /// The value of a scalar; the default if it is not there, or wrong (which is an error).
+    pub(super) fn scalar<T>(
+        &mut self,
+        path: &str,
+        scalar: Option<&Scalar>,
+        default: T,
+        read: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> T {
+        scalar.and_then(|scalar| self.read(path, scalar.as_str().trim(), read)).unwrap_or(default)
+    }
+
+    /// An error about a text that could not be understood.
+    pub(super) fn refuse(&mut self, path: &str, text: &str, refusal: Refusal) {
+        let diagnostic = self.error(path, refusal.message);
+        diagnostic.offending(text);
+        diagnostic.help = refusal.help;
+    }
+
+    /// The text of a secret.
+    pub(super) fn secret(&mut self, path: &str, source: &SecretSource) -> Option<Secret> {
+        let secrets = self.secrets;
+        let error = match secrets.resolve(source) {
+            Ok(secret) => return Some(secret),
+            Err(error) => error,
+        };
+        let help = match &error {
+            SecretError::NoVariable(name) => format!("set {name}"),
+            SecretError::File(..) => "create the file with the secret in it, readable for this process".to_owned(),
+            SecretError::Empty => format!("write the secret, or remove `{}`", last_key(path)),
+            SecretError::ControlCharacter => "keep the secret alone, on one line".to_owned(),
+        };
+        let place = match source {
+            SecretSource::Text(_) => path.to_owned(),
+            SecretSource::Env(_) => child(path, "env"),
+            SecretSource::File(_) => child(path, "file"),
+        };
+        let origin = self.origins.of(&place);
+        self.add(Severity::Error, path, origin, error.to_string()).help(help);
+        None
+    }
+
+    fn add(&mut self, severity: Severity, path: &str, origin: Origin, message: String) -> &mut Diagnostic {
+        let mut diagnostic = Diagnostic::error(path, origin, message);
+        diagnostic.severity = severity;
+        self.found.push_mut(diagnostic)
+    }
+}

@@ -1,0 +1,238 @@
+//! What concerns the whole process.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::{
+    report::Report,
+    value::{self, Refusal},
+};
+use crate::{
+    config::{
+        document::{Document, Limits, List, Log, SecretList, Storage},
+        origin::item,
+        plan::{LimitsPlan, LogFormat, LogPlan, SigningAlgorithm, StoragePlan},
+    },
+    oauth::redirect_uri::is_loopback,
+    secret::Secret,
+};
+
+/// The folder of the embedded store, if nobody says another; in the working directory.
+pub const DEFAULT_STORAGE_PATH: &str = "./vestibule-data";
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 8000);
+const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 9464);
+/// As the sealer demands.
+const LEAST_ROOT_SECRET: usize = 32;
+/// hyper's least buffer.
+const LEAST_HEADER_BYTES: u64 = 8 * 1024;
+const MOST_HEADER_BYTES: u64 = 1024 * 1024;
+const MINUTE: Duration = Duration::from_mins(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) fn version(document: &Document, report: &mut Report<'_>) {
+    let read = |text: &str| match text {
+        "1" => Ok(()),
+        _ => Err(Refusal::new("is a version that this program does not know", "write `version: 1`, or leave it out")),
+    };
+    report.scalar("version", document.version.as_ref(), (), read);
+}
+
+pub(super) fn public_url(document: &Document, report: &mut Report<'_>) -> Option<Url> {
+    let Some(text) = &document.public_url else {
+        report.missing("public_url", "https://mcp.example.com");
+        return None;
+    };
+    report.read("public_url", text.trim(), |text| {
+        let url = value::web_url(text)?;
+        let origin = url.origin().ascii_serialization();
+        if url.scheme() == "http" && !is_loopback(&url) {
+            let message = "is plain http to another machine: tokens could be read on the way";
+            let help = format!(
+                "write `https://{}`; plain http works for localhost and 127.0.0.1 only",
+                origin.trim_start_matches("http://")
+            );
+            return Err(Refusal::new(message, help));
+        }
+        if url.query().is_some() {
+            return Err(Refusal::new("holds a query", format!("write `{origin}`")));
+        }
+        if url.path() != "/" {
+            let help = format!("write `{origin}`; a path goes into `mount` of a provider and `path` of a route");
+            return Err(Refusal::new("holds a path", help));
+        }
+        Ok(url)
+    })
+}
+
+pub(super) fn allowed_hosts(document: &Document, report: &mut Report<'_>) -> Vec<String> {
+    list("allowed_hosts", document.allowed_hosts.as_ref(), report, value::host)
+}
+
+pub(super) fn listeners(document: &Document, report: &mut Report<'_>) -> (SocketAddr, Option<SocketAddr>) {
+    let listen = report.scalar("listen", document.listen.as_ref(), DEFAULT_LISTEN, value::socket_address);
+    let admin = report.scalar("admin_listen", document.admin_listen.as_ref(), Some(DEFAULT_ADMIN_LISTEN), |text| {
+        match text.to_ascii_lowercase().as_str() {
+            "off" | "none" | "false" => Ok(None),
+            _ => value::socket_address(text).map(Some),
+        }
+    });
+    if admin == Some(listen) && listen.port() != 0 {
+        report
+            .error("admin_listen", "is also the public address, where metrics must never be")
+            .offending(&listen.to_string())
+            .help("choose another port, or `off`");
+    }
+    (listen, admin)
+}
+
+pub(super) fn storage(document: &Document, report: &mut Report<'_>) -> StoragePlan {
+    let table = document.storage.clone().map(Storage::into_table).unwrap_or_default();
+    let path = table.path.unwrap_or_else(|| DEFAULT_STORAGE_PATH.to_owned());
+    if path.trim().is_empty() {
+        report.error("storage.path", "is empty").help("write a folder, `/var/lib/vestibule`");
+    }
+    let is_memory = table
+        .backend
+        .as_deref()
+        .and_then(|text| {
+            report.read("storage.backend", text.trim(), |text| {
+                value::choice(text, &[("embedded", false), ("memory", true)])
+            })
+        })
+        .unwrap_or(false);
+    if is_memory && report.is_written("storage.path") {
+        report.error("storage.path", "has no meaning with `memory`").help("remove it, or write `backend: embedded`");
+    }
+    if is_memory { StoragePlan::Memory } else { StoragePlan::Embedded { path: PathBuf::from(path) } }
+}
+
+pub(super) fn root_secrets(document: &Document, report: &mut Report<'_>) -> Vec<Secret> {
+    let sources: Vec<_> = match &document.secret {
+        None => Vec::new(),
+        Some(SecretList::One(source)) => vec![("secret".to_owned(), source)],
+        Some(SecretList::Many(sources)) => {
+            sources.iter().enumerate().map(|(index, source)| (item("secret", index), source)).collect()
+        }
+    };
+    let mut secrets = Vec::new();
+    for (path, source) in sources {
+        let Some(secret) = report.secret(&path, source) else { continue };
+        if secret.expose().len() < LEAST_ROOT_SECRET {
+            report
+                .error(&path, format!("is shorter than {LEAST_ROOT_SECRET} characters"))
+                .help("make one with `openssl rand -base64 32`");
+        }
+        secrets.push(secret);
+    }
+    secrets
+}
+
+pub(super) fn trusted_proxies(document: &Document, report: &mut Report<'_>) -> Vec<IpNet> {
+    let networks = list("trusted_proxies", document.trusted_proxies.as_ref(), report, |text| {
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| Refusal::new("is no address or network", "write `10.0.0.7` or `10.0.0.0/8`"))
+    });
+    if networks.iter().any(|network| network.prefix_len() == 0) {
+        report
+            .warning(
+                "trusted_proxies",
+                "trusts every address: whoever reaches this server directly can claim any client address",
+            )
+            .help("name the network of your reverse proxy, or make sure that nothing else reaches this server");
+    }
+    networks
+}
+
+pub(super) fn limits(limits: &Limits, report: &mut Report<'_>) -> LimitsPlan {
+    let rate = |text: &str| value::count(text, 1, 1_000_000);
+    let bytes = |text: &str| {
+        let bytes = value::size(text, LEAST_HEADER_BYTES, MOST_HEADER_BYTES)?;
+        usize::try_from(bytes).map_err(|_| Refusal::new("is too large", "write a smaller size"))
+    };
+    LimitsPlan {
+        connections: report
+            .scalar("limits.connections", limits.connections.as_ref(), 4096, |text| value::count(text, 1, 1_000_000)),
+        header_timeout: report.scalar("limits.header_timeout", limits.header_timeout.as_ref(), 10 * SECOND, |text| {
+            value::duration(text, SECOND, 5 * MINUTE)
+        }),
+        header_bytes: report.scalar("limits.header_bytes", limits.header_bytes.as_ref(), 64 * 1024, bytes),
+        drain_timeout: report.scalar("limits.drain_timeout", limits.drain_timeout.as_ref(), 30 * SECOND, |text| {
+            value::duration(text, Duration::ZERO, 60 * MINUTE)
+        }),
+        registrations_per_hour: report.scalar(
+            "limits.registrations_per_hour",
+            limits.registrations_per_hour.as_ref(),
+            120,
+            rate,
+        ),
+        authorizations_per_minute: report.scalar(
+            "limits.authorizations_per_minute",
+            limits.authorizations_per_minute.as_ref(),
+            120,
+            rate,
+        ),
+        token_requests_per_minute: report.scalar(
+            "limits.token_requests_per_minute",
+            limits.token_requests_per_minute.as_ref(),
+            600,
+            rate,
+        ),
+    }
+}
+
+pub(super) fn signing(document: &Document, report: &mut Report<'_>) -> SigningAlgorithm {
+    let choices =
+        [("ES256", SigningAlgorithm::Es256), ("EdDSA", SigningAlgorithm::EdDsa), ("RS256", SigningAlgorithm::Rs256)];
+    let read = |text: &String| report.read("signing_algorithm", text.trim(), |text| value::choice(text, &choices));
+    document.signing_algorithm.as_ref().and_then(read).unwrap_or(SigningAlgorithm::Es256)
+}
+
+pub(super) fn log(document: &Document, report: &mut Report<'_>) -> LogPlan {
+    let table = document.log.clone().map(Log::into_table).unwrap_or_default();
+    let filter = table.filter.as_deref().and_then(|text| {
+        report.read("log.filter", text.trim(), |text| match EnvFilter::builder().parse(text) {
+            Ok(_) if !text.is_empty() => Ok(text.to_owned()),
+            _ => Err(Refusal::new(
+                "is no log filter",
+                "write a level (`error`, `warn`, `info`, `debug`) or `vestibule=debug,info`",
+            )),
+        })
+    });
+    let choices = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let format = table
+        .format
+        .as_deref()
+        .and_then(|text| report.read("log.format", text.trim(), |text| value::choice(text, &choices)))
+        .unwrap_or(LogFormat::Auto);
+    LogPlan { filter: filter.unwrap_or_else(|| "info".to_owned()), format }
+}
+
+/// Every item of a list, each understood by `read`; those that are wrong are left out.
+pub(super) fn list<T>(
+    path: &str,
+    list: Option<&List>,
+    report: &mut Report<'_>,
+    read: impl Fn(&str) -> Result<T, Refusal>,
+) -> Vec<T> {
+    let Some(list) = list else { return Vec::new() };
+    let items = match (value::items(list), list) {
+        (Ok(items), _) => items,
+        (Err(refusal), List::Text(text)) => {
+            report.refuse(path, text, refusal);
+            return Vec::new();
+        }
+        (Err(_), List::Items(_)) => return Vec::new(),
+    };
+    let place = |index| if matches!(list, List::Items(_)) { item(path, index) } else { path.to_owned() };
+    let read = |(index, text): (usize, &String)| report.read(&place(index), text, &read);
+    items.iter().enumerate().filter_map(read).collect()
+}

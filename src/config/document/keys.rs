@@ -1,0 +1,124 @@
+//! The names of all keys, read from the types themselves, so that no second list can be wrong.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Visitor, value::Error},
+    forward_to_deserialize_any,
+};
+
+use super::{Client, Document, IdentityHeaders, Lifetimes, Limits, LogTable, Provider, Route, StorageTable};
+
+/// Keys whose values are never shown, wherever they stand.
+pub const SECRET: [&str; 4] = ["secret", "client_secret", "extra_authorize_params", "extra_token_params"];
+
+/// The field names of a struct, as its `Deserialize` asks for them.
+pub fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
+    struct Ask<'a>(&'a mut &'static [&'static str]);
+
+    impl<'de> Deserializer<'de> for Ask<'_> {
+        type Error = Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            visitor.visit_unit()
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _name: &'static str,
+            fields: &'static [&'static str],
+            visitor: V,
+        ) -> Result<V::Value, Error> {
+            *self.0 = fields;
+            visitor.visit_unit()
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+            unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    let mut fields: &'static [&'static str] = &[];
+    // Always an error, a unit is no struct: only the question matters.
+    let _unit = T::deserialize(Ask(&mut fields)).is_ok();
+    fields
+}
+
+/// Every key as a path; `<name>` stands for a provider's name, `[]` for a list's item.
+pub fn all() -> Vec<String> {
+    const PROVIDER: &str = "providers.<name>";
+    let tables: [(&str, &[&str]); 9] = [
+        ("", of::<Document>()),
+        ("storage", of::<StorageTable>()),
+        ("limits", of::<Limits>()),
+        ("log", of::<LogTable>()),
+        (PROVIDER, of::<Provider>()),
+        ("providers.<name>.clients[]", of::<Client>()),
+        ("providers.<name>.lifetimes", of::<Lifetimes>()),
+        ("providers.<name>.routes[]", of::<Route>()),
+        ("providers.<name>.routes[].identity_headers", of::<IdentityHeaders>()),
+    ];
+    let under = |table: &str, key: &str| if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
+    tables.iter().flat_map(|(table, keys)| keys.iter().map(move |key| under(table, key))).collect()
+}
+
+/// The environment variable that sets the key at a path (of [`all`], or of a real configuration);
+/// `None` for tables, and for what only a file can say.
+pub fn variable(path: &str) -> Option<String> {
+    let Some(rest) = path.strip_prefix("providers.") else {
+        return match path {
+            "limits" => None,
+            "storage.backend" => Some("VESTIBULE_STORAGE".to_owned()),
+            "log.filter" => Some("VESTIBULE_LOG".to_owned()),
+            _ if path.contains('[') => None,
+            _ => Some(format!("VESTIBULE_{}", capitals(path))),
+        };
+    };
+    let (name, key) = rest.split_once('.')?;
+    let block = if name == ONLY_PROVIDER { String::new() } else { format!("{}_", capitals(name)) };
+    let key = match key.split_once('[') {
+        None if matches!(key, "routes" | "clients" | "lifetimes") => return None,
+        None => capitals(key),
+        Some(("routes", rest)) => match rest.split_once("].")?.1 {
+            "identity_headers" => return None,
+            "backend" => "BACKEND".to_owned(),
+            key => format!("ROUTE_{}", capitals(key)),
+        },
+        Some(_) => return None,
+    };
+    Some(format!("VESTIBULE_{block}{key}"))
+}
+
+/// Name of a provider that needs none, because it is the only one.
+pub const ONLY_PROVIDER: &str = "default";
+
+fn capitals(key: &str) -> String {
+    key.replace(['.', '-'], "_").to_ascii_uppercase()
+}
+
+/// Whether a value below this key may be shown to a person: the key is known and no secret.
+pub fn is_public(key: &str) -> bool {
+    !SECRET.contains(&key) && all().iter().any(|path| path.rsplit('.').next() == Some(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_from_the_types() {
+        let keys = all();
+        for key in ["public_url", "storage.path", "providers.<name>.client_id", "providers.<name>.routes[].max_body"] {
+            assert!(keys.iter().any(|known| known == key), "{key}");
+        }
+        assert!(keys.len() > 60);
+    }
+
+    #[test]
+    fn secrets_and_unknown_keys_are_not_public() {
+        assert!(is_public("config_url"));
+        for key in ["client_secret", "secret", "client_secert", "extra_token_params", ""] {
+            assert!(!is_public(key), "{key}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What concerns the whole process: storage, limits, logs.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use super::value::Scalar;
+
+/// Where state lives: `memory`, `embedded`, or a mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// Only the kind.
+    Kind(String),
+    /// With details.
+    Table(StorageTable),
+}
+
+/// Where state lives, in detail.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "`memory`, `embedded` or `{backend: …, path: …}`")]
+pub struct StorageTable {
+    /// `embedded` (default): one crash-safe file; `memory`: lost at the end of the process.
+    pub backend: Option<String>,
+    /// The folder of the embedded store; default `./vestibule-data`.
+    pub path: Option<String>,
+}
+
+/// Bounds of the public listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping of limits such as `connections: 4096`")]
+pub struct Limits {
+    /// Open connections at one time; default 4096.
+    pub connections: Option<Scalar>,
+    /// From accept to the end of the request's header; default `10s`.
+    pub header_timeout: Option<Scalar>,
+    /// Bytes of one request's header; default `64KiB`.
+    pub header_bytes: Option<Scalar>,
+    /// How long running requests may go on after SIGTERM; default `30s`.
+    pub drain_timeout: Option<Scalar>,
+    /// Registrations from one address in an hour; default 120.
+    pub registrations_per_hour: Option<Scalar>,
+    /// Authorization requests from one address in a minute; default 120.
+    pub authorizations_per_minute: Option<Scalar>,
+    /// Token requests from one address in a minute; default 600.
+    pub token_requests_per_minute: Option<Scalar>,
+}
+
+/// What is logged and how: a filter, or a mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// Only the filter.
+    Filter(String),
+    /// With details.
+    Table(LogTable),
+}
+
+/// What is logged and how, in detail.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a filter such as `info`, or `{filter: …, format: …}`")]
+pub struct LogTable {
+    /// A level or a `tracing` filter, `vestibule=debug,info`; default `info`.
+    pub filter: Option<String>,
+    /// `auto` (default: text on a terminal, JSON elsewhere), `text` or `json`.
+    pub format: Option<String>,
+}
+
+// === impl Storage ===
+
+impl<'de> Deserialize<'de> for Storage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StorageVisitor;
+
+        impl<'de> Visitor<'de> for StorageVisitor {
+            type Value = Storage;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("`memory`, `embedded` or `{backend: …, path: …}`")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Storage, E> {
+                Ok(Storage::Kind(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Storage, A::Error> {
+                StorageTable::deserialize(MapAccessDeserializer::new(map)).map(Storage::Table)
+            }
+        }
+
+        deserializer.deserialize_any(StorageVisitor)
+    }
+}
+
+impl Storage {
+    /// The same with details.
+    pub fn into_table(self) -> StorageTable {
+        match self {
+            Self::Kind(kind) => StorageTable { backend: Some(kind), path: None },
+            Self::Table(table) => table,
+        }
+    }
+}
+
+// === impl Log ===
+
+impl<'de> Deserialize<'de> for Log {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LogVisitor;
+
+        impl<'de> Visitor<'de> for LogVisitor {
+            type Value = Log;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a filter such as `info`, or `{filter: …, format: …}`")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Log, E> {
+                Ok(Log::Filter(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Log, A::Error> {
+                LogTable::deserialize(MapAccessDeserializer::new(map)).map(Log::Table)
+            }
+        }
+
+        deserializer.deserialize_any(LogVisitor)
+    }
+}
+
+impl Log {
+    /// The same with details.
+    pub fn into_table(self) -> LogTable {
+        match self {
+            Self::Filter(filter) => LogTable { filter: Some(filter), format: None },
+            Self::Table(table) => table,
+        }
+    }
+}

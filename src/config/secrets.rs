@@ -1,0 +1,73 @@
+//! Where a secret says `{env: NAME}` or `{file: PATH}`, the text it stands for. Read before the
+//! plan is compiled, so that compiling touches nothing outside.
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use super::{
+    document::{Document, SecretSource},
+    source::{self, Environment, SourceError},
+};
+use crate::secret::Secret;
+
+/// The texts of all secrets that a document refers to.
+pub struct Secrets {
+    environment: Environment,
+    files: BTreeMap<String, Result<Secret, SourceError>>,
+}
+
+/// Why there is no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError<'a> {
+    /// The variable is not set, or empty.
+    #[error("names the environment variable {0}, which is not set")]
+    NoVariable(&'a str),
+    /// The file cannot be used.
+    #[error("names the file {0}, which {1}")]
+    File(&'a str, &'a SourceError),
+    /// There is nothing in it.
+    #[error("is empty")]
+    Empty,
+    /// No identity provider makes such a secret; it is a file with more than one line.
+    #[error("holds a line break or another control character")]
+    ControlCharacter,
+}
+
+// === impl Secrets ===
+
+impl Secrets {
+    /// Reads every file that the document's secrets name.
+    pub fn gather(document: &Document, environment: Environment) -> Self {
+        let read = |path: &str| source::read_secret(Path::new(path)).map(Secret::new);
+        let files = document.secret_files().map(|path| (path.to_owned(), read(path))).collect();
+        Self { environment, files }
+    }
+
+    /// The text of one secret.
+    ///
+    /// # Errors
+    /// [`SecretError`], one variant a reason.
+    pub fn resolve<'a>(&'a self, source: &'a SecretSource) -> Result<Secret, SecretError<'a>> {
+        let secret = match source {
+            SecretSource::Text(secret) => secret.clone(),
+            SecretSource::Env(name) => Secret::new(self.environment.get(name).ok_or(SecretError::NoVariable(name))?),
+            SecretSource::File(path) => match self.files.get(path) {
+                Some(Ok(secret)) => secret.clone(),
+                Some(Err(error)) => return Err(SecretError::File(path, error)),
+                None => return Err(SecretError::Empty),
+            },
+        };
+        if secret.expose().trim().is_empty() {
+            return Err(SecretError::Empty);
+        }
+        if secret.expose().chars().any(char::is_control) {
+            return Err(SecretError::ControlCharacter);
+        }
+        Ok(secret)
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.files.keys()).finish()
+    }
+}

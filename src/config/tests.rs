@@ -1,0 +1,67 @@
+use std::time::Duration;
+
+use super::{
+    plan::{BackendAuthorization, LogFormat, SigningAlgorithm, StoragePlan},
+    *,
+};
+
+const MINIMAL: &str = "
+public_url: https://mcp.example.com
+providers:
+  auth0:
+    config_url: https://example.eu.auth0.com/.well-known/openid-configuration
+    client_id: abc
+    routes:
+      - path: /mcp
+        backend: http://127.0.0.1:3000/mcp
+";
+
+fn plan(text: &str, env: &[(&str, &str)]) -> Result<Plan, Diagnostics> {
+    let env: Vec<_> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    from_yaml(text, &env)
+}
+
+fn from_environment(env: &[(&str, &str)]) -> Result<Loaded, Diagnostics> {
+    load(&Sources { environment: env.iter().copied().collect(), ..Sources::default() })
+}
+
+#[test]
+fn a_minimal_configuration_is_completed() {
+    let plan = plan(MINIMAL, &[]).unwrap();
+    assert_eq!(plan.public_url.as_str(), "https://mcp.example.com/");
+    assert_eq!(plan.listen.to_string(), "127.0.0.1:8000");
+    assert_eq!(plan.admin_listen.unwrap().to_string(), "127.0.0.1:9464");
+    assert_eq!(plan.storage, StoragePlan::Embedded { path: "./vestibule-data".into() });
+    assert_eq!(plan.signing, SigningAlgorithm::Es256);
+    assert_eq!((plan.log.filter.as_str(), plan.log.format), ("info", LogFormat::Auto));
+    assert_eq!((plan.limits.connections, plan.limits.header_bytes), (4096, 65536));
+    let provider = &plan.providers[0];
+    assert_eq!((provider.name.as_str(), provider.mount.as_str()), ("auth0", "/"));
+    assert_eq!(provider.issuer.as_str(), "https://mcp.example.com");
+    assert_eq!(provider.callback_url.as_str(), "https://mcp.example.com/auth/callback");
+    assert_eq!(provider.required_scopes.to_string(), "openid");
+    assert_eq!(provider.valid_scopes.to_string(), "openid");
+    assert!(provider.offline_access && provider.dynamic_registration && provider.client_id_metadata_documents);
+    assert!(!provider.allow_insecure_http);
+    assert_eq!(provider.lifetimes.access_token, Duration::from_mins(15));
+    let route = &provider.routes[0];
+    assert_eq!((route.id.as_str(), route.path.as_str()), ("auth0/mcp", "/mcp"));
+    assert_eq!(route.resource.as_str(), "https://mcp.example.com/mcp");
+    assert_eq!(route.max_body, 16 << 20);
+    assert_eq!(route.backend_authorization, BackendAuthorization::None);
+    assert_eq!(route.identity_headers.subject.as_ref().unwrap(), "x-vestibule-subject");
+    assert_eq!(route.identity_headers.assertion, None);
+}
+
+/// The environment alone says as much as a file.
+#[test]
+fn variables_alone_are_enough() {
+    let loaded = from_environment(&[
+        ("VESTIBULE_PUBLIC_URL", "https://mcp.example.com"),
+        ("VESTIBULE_PROVIDERS", "auth0"),
+        ("VESTIBULE_AUTH0_CONFIG_URL", "https://example.eu.auth0.com/.well-known/openid-configuration"),
+        ("VESTIBULE_AUTH0_CLIENT_ID", "abc"),
+        ("VESTIBULE_AUTH0_BACKEND", "http://127.0.0.1:3000/mcp"),
+    ]);
+    assert_eq!(loaded.unwrap().plan, plan(MINIMAL, &[]).unwrap());
+}

@@ -1,0 +1,174 @@
+//! A YAML value -> [`Document`]: unknown keys and wrong types, all of them.
+//!
+//! serde stops at the first mistake. So it is reported, taken out, and the rest is read again.
+
+use serde_path_to_error::Segment;
+use serde_yaml::{Mapping, Value};
+
+use crate::config::{
+    diagnostic::{Diagnostic, Diagnostics, closest, one_of},
+    document::{Document, keys},
+    origin::{Origins, child, item, last_key},
+};
+
+/// More mistakes of this kind mean that the file is something else.
+const MAX_MISTAKES: usize = 50;
+
+/// Keys that people know from elsewhere, and what to write here.
+const KNOWN_ELSEWHERE: [(&str, &str); 12] = [
+    ("base_url", "`public_url` at the top level"),
+    ("issuer_url", "nothing: the issuer is `public_url` with the provider's `mount`"),
+    (
+        "issuer",
+        "nothing: the issuer is `public_url` with the provider's `mount`; the provider's own comes from `config_url`",
+    ),
+    ("discovery_url", "`config_url`"),
+    ("timeout_seconds", "`timeout: 10s`"),
+    ("jwt_signing_key", "`secret` at the top level"),
+    ("enable_cimd", "`client_id_metadata_documents`"),
+    ("upstream", "`backend` in a route"),
+    ("upstream_url", "`backend` in a route"),
+    ("backend_url", "`backend` in a route"),
+    ("port", "`listen: 127.0.0.1:8000`"),
+    ("redirect_uri", "`redirect_path: /auth/callback`"),
+];
+
+/// Reads the document; what is wrong is added to `found` and left out.
+pub(super) fn read(mut value: Value, origins: &Origins, found: &mut Diagnostics) -> Document {
+    for _ in 0..MAX_MISTAKES {
+        let error = match serde_path_to_error::deserialize::<_, Document>(&value) {
+            Ok(document) => return document,
+            Err(error) => error,
+        };
+        let segments: Vec<Step> = error.path().iter().filter_map(step).collect();
+        found.push(explain(&segments, &error.inner().to_string(), origins));
+        if !remove(&mut value, &segments) {
+            break;
+        }
+    }
+    Document::default()
+}
+
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+fn step(segment: &Segment) -> Option<Step> {
+    match segment {
+        Segment::Map { key } => Some(Step::Key(key.clone())),
+        Segment::Seq { index } => Some(Step::Index(*index)),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    }
+}
+
+fn path_of(segments: &[Step]) -> String {
+    segments.iter().fold(String::new(), |path, step| match step {
+        Step::Key(key) => child(&path, key),
+        Step::Index(index) => item(&path, *index),
+    })
+}
+
+/// serde's message in our words. Its values are never repeated: they may be secrets.
+fn explain(segments: &[Step], message: &str, origins: &Origins) -> Diagnostic {
+    let path = path_of(segments);
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        return unknown_key(segments, rest, origins);
+    }
+    if let Some((written, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
+    {
+        let kind = written.split(' ').next().unwrap_or(written);
+        return wrong_type(&path, kind, expected, origins);
+    }
+    let origin = origins.of(&path);
+    Diagnostic::error(path, origin, message)
+}
+
+fn wrong_type(path: &str, kind: &str, expected: &str, origins: &Origins) -> Diagnostic {
+    let is_text = expected == "a string";
+    let kind = match kind {
+        "unit" | "null" => "empty",
+        "map" => "a mapping",
+        "sequence" => "a list",
+        "boolean" => "`true` or `false`",
+        "integer" | "floating" => "a number",
+        _ => "a text",
+    };
+    let expected = if is_text { "a text" } else { expected };
+    let mut diagnostic = Diagnostic::error(path, origins.of(path), format!("is {kind}, but has to be {expected}"));
+    let key = last_key(path);
+    if is_text && matches!(kind, "a number" | "`true` or `false`") {
+        diagnostic.help("put it into quotes, so that YAML leaves it as it is");
+    } else if kind == "empty" {
+        diagnostic.help(format!("remove `{key}:`, or indent what belongs to it below it"));
+    } else if path == "providers" && kind == "a list" {
+        diagnostic.help("write `providers:`, below it `auth0:` (any name), and the keys below that, without dashes");
+    } else if matches!(key, "routes" | "clients") && kind == "a mapping" {
+        diagnostic.help(format!("begin each item below `{key}:` with `- `"));
+    }
+    diagnostic
+}
+
+fn unknown_key(segments: &[Step], rest: &str, origins: &Origins) -> Diagnostic {
+    let mut quoted = rest.split('`').skip(1).step_by(2);
+    let written = quoted.next().unwrap_or_default().to_owned();
+    let known: Vec<&str> = quoted.collect();
+    let mut path = path_of(segments);
+    let parent = segments.split_last().map(|(_, above)| path_of(above)).unwrap_or_default();
+    if last_key(&path) != written {
+        path = child(&parent, &written);
+    }
+    let mut diagnostic = Diagnostic::error(&path, origins.of_key(&path), "is not a known key");
+    if let Some(meant) = closest(&written, known.iter().copied()) {
+        diagnostic.meant = Some(child(&parent, meant));
+        diagnostic.help(format!("did you mean `{meant}`?"));
+    } else if let Some((_, instead)) = KNOWN_ELSEWHERE.iter().find(|(key, _)| *key == written) {
+        diagnostic.help(format!("write {instead}"));
+    } else if let Some(place) = elsewhere(&written) {
+        diagnostic.help(format!("it belongs to `{place}`"));
+    } else {
+        diagnostic.help(format!("possible here: {}", one_of(known)));
+    }
+    diagnostic
+}
+
+/// Where a key that is unknown here would be right.
+fn elsewhere(key: &str) -> Option<String> {
+    let place = keys::all().into_iter().find(|path| last_key(path) == key)?;
+    Some(place.replace("[]", ""))
+}
+
+/// Takes the offending value out; `false` if that is not possible.
+fn remove(value: &mut Value, segments: &[Step]) -> bool {
+    let Some((end, above)) = segments.split_last() else { return false };
+    match end {
+        Step::Key(key) => match at(value, above) {
+            Some(Value::Mapping(entries)) => entries.shift_remove(key.as_str()).is_some(),
+            _ => false,
+        },
+        // The other items must keep their numbers: an item that has keys becomes an empty one, a
+        // list of texts goes as a whole.
+        Step::Index(index) => match (above.last(), at(value, above)) {
+            (Some(Step::Key(list)), Some(Value::Sequence(items))) if matches!(list.as_str(), "routes" | "clients") => {
+                let empty = Value::Mapping(Mapping::new());
+                match items.get_mut(*index) {
+                    Some(item) if *item != empty => {
+                        *item = empty;
+                        true
+                    }
+                    _ => false,
+                }
+            }
+            _ => remove(value, above),
+        },
+    }
+}
+
+fn at<'a>(value: &'a mut Value, segments: &[Step]) -> Option<&'a mut Value> {
+    segments.iter().try_fold(value, |value, step| match (step, value) {
+        (Step::Key(key), Value::Mapping(entries)) => entries.get_mut(key.as_str()),
+        (Step::Index(index), Value::Sequence(items)) => items.get_mut(*index),
+        _ => None,
+    })
+}
