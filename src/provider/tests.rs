@@ -1,5 +1,6 @@
 //! Against a scriptable provider over a loopback socket.
 
+mod demo;
 mod fixture;
 mod login;
 mod readiness;

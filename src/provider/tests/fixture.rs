@@ -336,7 +336,7 @@ pub(super) fn challenge_of(verifier: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
 }
 
-fn plan(origin: &str) -> ProviderPlan {
+pub(super) fn plan(origin: &str) -> ProviderPlan {
     let public_url = Url::parse("https://mcp.example.com").unwrap();
     ProviderPlan {
         name: "auth0".to_owned(),
