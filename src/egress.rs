@@ -4,6 +4,7 @@
 //! Knows nothing of OpenID Connect or of whom it asks; metrics are its callers' business.
 
 mod address;
+mod document;
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -13,6 +14,7 @@ use reqwest::{Client, ClientBuilder, redirect};
 
 pub use address::Blocked;
 use address::{Guarded, PublicOnly};
+pub use document::DocumentFetcher;
 
 /// Largest answer of a provider, in bytes: discovery documents and key sets of real providers stay
 /// below 100 KiB.
@@ -95,8 +97,8 @@ impl Egress {
     ///
     /// # Errors
     /// [`EgressError::Setup`] if TLS cannot be set up at all.
-    pub fn for_documents(reach: Reach) -> Result<Self, EgressError> {
-        Self::new(reach, DOCUMENT_BODY, DOCUMENT_DEADLINE)
+    pub fn for_documents(reach: Reach) -> Result<DocumentFetcher, EgressError> {
+        Self::new(reach, DOCUMENT_BODY, DOCUMENT_DEADLINE).map(DocumentFetcher)
     }
 
     fn new(reach: Reach, body: usize, deadline: Duration) -> Result<Self, EgressError> {

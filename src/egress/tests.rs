@@ -111,7 +111,7 @@ async fn failures_have_their_own_names() {
 #[tokio::test]
 async fn s63_documents_are_fetched_from_public_https_only() {
     let port = canned("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-    let documents = Egress::for_documents(Reach::Public).unwrap();
+    let documents = Egress::new(Reach::Public, DOCUMENT_BODY, DOCUMENT_DEADLINE).unwrap();
     for url in [
         format!("https://127.0.0.1:{port}/"),
         format!("https://[::ffff:127.0.0.1]:{port}/"),
@@ -124,6 +124,5 @@ async fn s63_documents_are_fetched_from_public_https_only() {
         assert!(matches!(error, EgressError::Blocked(_)), "{url}: {error}");
         assert_eq!(error.word(), "blocked");
     }
-    let loopback = Egress::for_documents(Reach::Anywhere).unwrap();
-    get(&loopback, &format!("http://127.0.0.1:{port}/")).await.unwrap();
+    get(&small(), &format!("http://127.0.0.1:{port}/")).await.unwrap();
 }

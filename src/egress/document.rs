@@ -1,0 +1,61 @@
+//! Fetches client ID metadata documents for the authorization server: the way out behind its
+//! [`DocumentFetch`].
+
+use async_trait::async_trait;
+use http::{
+    HeaderMap, HeaderName, Request, Response,
+    header::{ACCEPT, AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+};
+
+use super::{Egress, EgressError};
+use crate::authority::client_id_document::{DocumentFetch, DocumentRequest, DocumentResponse, FetchError};
+
+/// A client for URLs that strangers chose. Made by [`Egress::for_documents`] and a type of its
+/// own, so that no client with a longer reach can stand in for it.
+#[derive(Clone, Debug)]
+pub struct DocumentFetcher(pub(super) Egress);
+
+// === impl DocumentFetcher ===
+
+impl DocumentFetcher {
+    async fn get(&self, request: &DocumentRequest) -> Result<DocumentResponse, EgressError> {
+        let mut builder = Request::get(request.url.as_str()).header(ACCEPT, "application/json");
+        if let Some(etag) = &request.etag {
+            builder = builder.header(IF_NONE_MATCH, etag);
+        }
+        let answer = self.0.send_within(builder.body(Vec::new())?, request.max_bytes).await?;
+        let (head, body) = Response::into_parts(answer);
+        Ok(DocumentResponse {
+            status: head.status.as_u16(),
+            content_type: text(&head.headers, &CONTENT_TYPE),
+            cache_control: text(&head.headers, &CACHE_CONTROL),
+            age: text(&head.headers, &AGE).and_then(|age| age.parse().ok()),
+            etag: text(&head.headers, &ETAG),
+            body,
+        })
+    }
+}
+
+#[async_trait]
+impl DocumentFetch for DocumentFetcher {
+    async fn fetch(&self, request: DocumentRequest) -> Result<DocumentResponse, FetchError> {
+        self.get(&request).await.map_err(|error| {
+            // The host is a stranger's: named for the operator, bounded by the URL's own parser.
+            tracing::info!(host = request.url.host_str(), %error, "a client ID metadata document cannot be fetched");
+            match error {
+                EgressError::Blocked(_) => FetchError::Blocked,
+                EgressError::TooLarge(_) => FetchError::TooLarge,
+                _ => FetchError::Failed,
+            }
+        })
+    }
+}
+
+/// A header's lines, joined by commas; `None` if one is not text.
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let lines: Result<Vec<&str>, _> = headers.get_all(name).iter().map(http::HeaderValue::to_str).collect();
+    lines.ok().filter(|lines| !lines.is_empty()).map(|lines| lines.join(", "))
+}
+
+#[cfg(test)]
+mod tests;
