@@ -20,10 +20,7 @@ use super::{
     error::TokenFailure,
     tokens::{ProviderTokens, RenewError, TokenSource},
 };
-use crate::{
-    metrics::outcome::{ProviderEndpoint, ProviderRefresh},
-    oauth::Scopes,
-};
+use crate::{metrics::outcome::ProviderEndpoint, oauth::Scopes};
 
 /// Longest token, and longest list of scopes, in bytes; they are stored with every grant.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -36,14 +33,24 @@ const OVER: [&str; 4] = ["invalid_grant", "interaction_required", "login_require
 #[async_trait]
 impl TokenSource for Provider {
     async fn renew(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError> {
-        let renewed = self.exchange_refresh_token(tokens).await;
-        self.metrics.provider_refresh(match &renewed {
-            Ok(_) => ProviderRefresh::Ok,
-            Err(RenewError::Ended(_)) if tokens.refresh_token.is_none() => ProviderRefresh::NoRefreshToken,
-            Err(RenewError::Ended(_)) => ProviderRefresh::InvalidGrant,
-            Err(RenewError::Unavailable(_)) => ProviderRefresh::Transient,
-        });
-        renewed
+        let Some(refresh_token) = tokens.refresh_token.clone().map(RefreshToken::new) else {
+            return Err(RenewError::Ended("it gave no refresh token".to_owned()));
+        };
+        let known = self.ready().await.map_err(RenewError::Unavailable)?;
+        let mut request = known.client.exchange_refresh_token(&refresh_token);
+        for (name, value) in self.parameters(&self.plan.extra_token_params) {
+            request = request.add_extra_param(name, value);
+        }
+        let http = self.http.endpoint(ProviderEndpoint::Token);
+        let response = request.request_async(&http).await.map_err(|error| match TokenFailure::from(error) {
+            TokenFailure::Refused { error, text } => {
+                self.metrics.idp_error("token", &error);
+                if OVER.contains(&error.as_str()) { RenewError::Ended(text) } else { RenewError::Unavailable(text) }
+            }
+            TokenFailure::Unreachable(error) => RenewError::Unavailable(error.to_string()),
+            TokenFailure::Useless(text) => RenewError::Unavailable(text),
+        })?;
+        self.tokens(&response, Some(tokens)).map_err(RenewError::Unavailable)
     }
 
     async fn revoke(&self, tokens: &ProviderTokens) {
@@ -93,27 +100,6 @@ impl Provider {
             expires_at: response.expires_in().map(|lifetime| self.clock.now().plus(lifetime)),
             scopes: scopes.filter(|scopes| !scopes.is_empty()).or_else(|| before?.scopes.clone()),
         })
-    }
-
-    async fn exchange_refresh_token(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError> {
-        let Some(refresh_token) = tokens.refresh_token.clone().map(RefreshToken::new) else {
-            return Err(RenewError::Ended("it gave no refresh token".to_owned()));
-        };
-        let known = self.ready().await.map_err(RenewError::Unavailable)?;
-        let mut request = known.client.exchange_refresh_token(&refresh_token);
-        for (name, value) in self.parameters(&self.plan.extra_token_params) {
-            request = request.add_extra_param(name, value);
-        }
-        let http = self.http.endpoint(ProviderEndpoint::Token);
-        let response = request.request_async(&http).await.map_err(|error| match TokenFailure::from(error) {
-            TokenFailure::Refused { error, text } => {
-                self.metrics.idp_error("token", &error);
-                if OVER.contains(&error.as_str()) { RenewError::Ended(text) } else { RenewError::Unavailable(text) }
-            }
-            TokenFailure::Unreachable(error) => RenewError::Unavailable(error.to_string()),
-            TokenFailure::Useless(text) => RenewError::Unavailable(text),
-        })?;
-        self.tokens(&response, Some(tokens)).map_err(RenewError::Unavailable)
     }
 
     /// The request of RFC 7009 section 2.1. openidconnect's own refuses plain http, which the plan
