@@ -15,7 +15,7 @@ use std::{io, net::TcpListener};
 pub use self::{instructions::Instructions, loopback::ADDRESS};
 
 use self::{identity_provider::DemoIdentityProvider, instructions::Port, mcp_server::DemoMcpServer, plan::Places};
-use crate::config::plan::Plan;
+use crate::config::{Diagnostics, plan::Plan};
 
 /// Which ports are tried first; a free one is taken if one is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,9 @@ pub enum DemoError {
     /// An address was no part of a URL.
     #[error("the demo's addresses make no URL")]
     Address(#[from] url::ParseError),
+    /// The demo's own configuration was refused.
+    #[error("the demo's configuration is wrong")]
+    Configuration(#[from] Diagnostics),
 }
 
 // === impl Options ===
@@ -74,7 +77,7 @@ where
     .await?;
     let identity_headers = plan::identity_headers();
     let server = DemoMcpServer::start(mcp_server::Options { port: 0, identity_headers }).await?;
-    let plan = plan::compile(places, &provider, &server)?;
+    let plan = plan::compile(&places, &provider, &server)?;
     let outcome = serve(plan, Instructions { port, admin_port }).await;
     drop((provider, server));
     Ok(outcome)

@@ -41,6 +41,8 @@ async fn everything_is_on_loopback_and_in_memory() {
         assert!(plan.listen.ip().is_loopback() && plan.admin_listen.unwrap().ip().is_loopback());
         assert_eq!(plan.storage, crate::config::plan::StoragePlan::Memory);
         let provider = &plan.providers[0];
+        assert_eq!(provider.routes[0].identity_headers, plan::identity_headers());
+        assert_eq!(provider.mount, "/");
         for url in [&plan.public_url, &provider.config_url, &provider.callback_url, &provider.routes[0].backend.url] {
             assert_eq!(url.host_str(), Some("127.0.0.1"), "{url}");
         }

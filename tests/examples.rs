@@ -1,0 +1,28 @@
+//! Every configuration below `examples/` is a valid one.
+
+use std::{fs, path::Path};
+
+use vestibule::config;
+
+/// What the examples ask the reader to set.
+const VARIABLES: [(&str, &str); 3] = [
+    ("OIDC_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration"),
+    ("OIDC_CLIENT_ID", "an-application"),
+    ("OIDC_CLIENT_SECRET", "a-secret-of-the-application"),
+];
+
+#[test]
+fn every_example_is_a_valid_configuration() {
+    let environment = VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut seen = 0;
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).unwrap() {
+        let file = entry.unwrap().path().join("vestibule.yaml");
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        let plan = config::from_yaml(&text, &environment);
+        assert!(plan.is_ok(), "{}: {}", file.display(), plan.unwrap_err());
+        let refused = config::from_yaml(&text, &[]);
+        assert!(refused.is_err(), "{} works without its variables", file.display());
+        seen += 1;
+    }
+    assert!(seen >= 2, "the examples were not found");
+}
