@@ -2,15 +2,15 @@
 
 use std::sync::LazyLock;
 
+use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::{Host, Url};
 
 use super::STYLE;
-use crate::seal::sha256;
 
 /// Everything but `form-action`.
 static BASE: LazyLock<String> = LazyLock::new(|| {
-    let hash = STANDARD.encode(sha256(STYLE.as_bytes()));
+    let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     format!("default-src 'none'; style-src 'sha256-{hash}'; img-src 'none'; base-uri 'none'; frame-ancestors 'none'")
 });
 

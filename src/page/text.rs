@@ -21,7 +21,7 @@ pub fn detail(text: &str) -> String {
 
 fn tidy(text: &str, length: usize) -> String {
     let visible: String =
-        text.chars().map(|char| if char.is_whitespace() { ' ' } else { char }).filter(is_shown).collect();
+        text.chars().map(|char| if char.is_whitespace() { ' ' } else { char }).filter(|char| is_shown(*char)).collect();
     let single = visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     if single.chars().count() <= length {
         return single;
@@ -31,10 +31,10 @@ fn tidy(text: &str, length: usize) -> String {
 }
 
 /// Not control characters, directional marks and overrides, zero-width signs, tags.
-fn is_shown(char: &char) -> bool {
+fn is_shown(char: char) -> bool {
     !char.is_control()
         && !matches!(
-            u32::from(*char),
+            u32::from(char),
             0x00ad
                 | 0x034f
                 | 0x061c

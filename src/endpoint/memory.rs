@@ -1,0 +1,131 @@
+//! What this process remembers of sign-ins that were used, so that each is used once.
+//!
+//! Bounded, in memory, and only the second line: the first is that a sign-in's cookie is taken
+//! back. After a restart, or on another replica, the provider's own single use of its code holds.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+
+use super::consent::Approval;
+use crate::seal::sha256;
+
+/// Each set keeps this many digests at most; the oldest go first.
+const MAX_DIGESTS: u64 = 100_000;
+/// Longer than any authorization request or sign-in can wait.
+const KEEP: Duration = Duration::from_hours(24);
+/// How long the same approval, sent again, gets the same answer (a double click).
+const DOUBLE_CLICK: Duration = Duration::from_secs(15);
+/// Approvals remembered whole; each is at most some 16 KB.
+const MAX_APPROVALS: u64 = 1000;
+
+/// Shared by all mounts; outlives a reload.
+pub struct Memory {
+    decisions: Cache<[u8; 32], Decision>,
+    states: Cache<[u8; 32], ()>,
+    /// States that came without their cookie. Anybody can fill this one, so it is another set.
+    strangers: Cache<[u8; 32], ()>,
+    pub(super) approvals: moka::future::Cache<[u8; 32], Arc<Approval>>,
+}
+
+/// What a person decided on the consent page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    Approved,
+    Denied,
+}
+
+/// Whether a decision counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decided {
+    /// It is the first.
+    Now,
+    /// There was one before.
+    Before(Decision),
+}
+
+// === impl Memory ===
+
+impl Memory {
+    /// Remembers nothing yet.
+    pub fn new() -> Self {
+        Self {
+            decisions: bounded(),
+            states: bounded(),
+            strangers: bounded(),
+            approvals: moka::future::Cache::builder().max_capacity(MAX_APPROVALS).time_to_live(DOUBLE_CLICK).build(),
+        }
+    }
+
+    /// Marks an authorization request as decided, and says what was decided: `decision`, or
+    /// whatever came before it.
+    pub(super) fn decide(&self, transaction: [u8; 32], decision: Decision) -> Decided {
+        let entry = self.decisions.entry(transaction).or_insert(decision);
+        if entry.is_fresh() { Decided::Now } else { Decided::Before(entry.into_value()) }
+    }
+
+    /// What was decided about an authorization request.
+    pub(super) fn decision(&self, transaction: [u8; 32]) -> Option<Decision> {
+        self.decisions.get(&transaction)
+    }
+
+    /// Marks a `state` as used by the browser that it belongs to; false if it was used before, by
+    /// anybody.
+    pub(super) fn spend(&self, state: &str) -> bool {
+        let digest = sha256(state.as_bytes());
+        self.states.entry(digest).or_insert(()).is_fresh() && !self.strangers.contains_key(&digest)
+    }
+
+    /// Marks a `state` that came from a browser which does not have its cookie (S01).
+    pub(super) fn burn(&self, state: &str) {
+        self.strangers.insert(sha256(state.as_bytes()), ());
+    }
+
+    /// Whether the `state` was used by the browser that it belongs to.
+    pub(super) fn is_spent(&self, state: &str) -> bool {
+        self.states.contains_key(&sha256(state.as_bytes()))
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Memory")
+    }
+}
+
+fn bounded<V: Clone + Send + Sync + 'static>() -> Cache<[u8; 32], V> {
+    Cache::builder().max_capacity(MAX_DIGESTS).time_to_live(KEEP).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S01: a state is used once, and not at all after it was seen elsewhere.
+    #[test]
+    fn s01_a_state_is_used_once() {
+        let memory = Memory::new();
+        assert!(memory.spend("a"));
+        assert!(!memory.spend("a"));
+        assert!(memory.is_spent("a"));
+        memory.burn("b");
+        assert!(!memory.is_spent("b"));
+        assert!(!memory.spend("b"));
+    }
+
+    /// S02: an authorization request is answered once.
+    #[test]
+    fn s02_a_request_is_answered_once() {
+        let memory = Memory::new();
+        assert_eq!(memory.decision([1; 32]), None);
+        assert_eq!(memory.decide([1; 32], Decision::Denied), Decided::Now);
+        assert_eq!(memory.decide([1; 32], Decision::Approved), Decided::Before(Decision::Denied));
+        assert_eq!(memory.decision([1; 32]), Some(Decision::Denied));
+    }
+}
