@@ -24,6 +24,7 @@ pub mod body;
 pub mod config;
 pub mod demo;
 pub mod egress;
+pub mod endpoint;
 pub mod forward;
 pub mod identity;
 pub mod keys;

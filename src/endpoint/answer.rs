@@ -89,6 +89,13 @@ pub(super) fn oauth_error(status: StatusCode, code: &str, description: &str) -> 
     json(status, &Body { error: code, error_description: describe(description) }, Keep::Never)
 }
 
+/// 429. The standards name no code for it; this one tells clients to come again.
+pub(super) fn too_many_requests(after: Duration) -> Answer {
+    let mut answer = oauth_error(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too many requests");
+    retry_after(&mut answer, after);
+    answer
+}
+
 /// Nothing but a status.
 pub(super) fn empty(status: StatusCode) -> Answer {
     let mut answer = start(status, Bytes::new());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cookie::{Cookie, SameSite, time::Duration as CookieDuration};
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::{authority::transaction::BrowserBinding, seal::sha256};
+use crate::{authority::BrowserBinding, seal::sha256};
 
 /// Bytes of one cookie's value; with name and attributes it stays below the 4096 of RFC 6265
 /// section 6.1.

@@ -2,9 +2,11 @@
 //!
 //! Two bounds for each kind of request: what one client does from one address, and what all
 //! clients of one address do together, which may be an office with thousands of people. An
-//! address is its IPv4 address or its IPv6 /64.
+//! address is its IPv4 address or its IPv6 /64. Registering the same metadata again costs
+//! nothing and counts little: programs do it at every start.
 
 use std::{
+    fmt,
     hash::Hash,
     net::IpAddr,
     num::NonZeroU32,
@@ -13,6 +15,7 @@ use std::{
 };
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _, clock::DefaultClock};
+use moka::sync::Cache;
 
 use crate::{config::plan::LimitsPlan, seal::sha256};
 
@@ -23,6 +26,8 @@ const FORGET_EVERY: usize = 1024;
 /// Addresses remembered at most. Beyond that nobody is counted until quiet ones are forgotten: a
 /// limiter that refuses everybody because very many came would be the attack.
 const MAX_REMEMBERED: usize = 100_000;
+/// Newcomers remembered at most; a forgotten one counts again.
+const MAX_SEEN: u64 = 100_000;
 
 /// The limiters of the public endpoints. One set for all mounts; it outlives a reload.
 #[derive(Debug)]
@@ -40,10 +45,11 @@ pub(super) struct Limited {
 }
 
 /// One kind of request.
-#[derive(Debug)]
 pub(super) struct Limiter {
     each: Keyed<(Prefix, [u8; 16])>,
     together: Keyed<Prefix>,
+    /// Who was seen lately, for [`Limiter::newcomer`].
+    seen: Cache<(Prefix, [u8; 16]), ()>,
 }
 
 /// What counts as one address.
@@ -75,7 +81,11 @@ impl Limiters {
 
 impl Limiter {
     fn new(quota: u32, period: Duration) -> Self {
-        Self { each: Keyed::new(quota, period), together: Keyed::new(quota.saturating_mul(TOGETHER), period) }
+        Self {
+            each: Keyed::new(quota, period),
+            together: Keyed::new(quota.saturating_mul(TOGETHER), period),
+            seen: Cache::builder().max_capacity(MAX_SEEN).time_to_live(period).build(),
+        }
     }
 
     /// Counts a request of an address, before anything is known of the client.
@@ -91,11 +101,21 @@ impl Limiter {
     /// # Errors
     /// [`Limited`].
     pub(super) fn client(&self, address: IpAddr, client: &[u8]) -> Result<(), Limited> {
-        let mut key = [0; 16];
-        for (to, from) in key.iter_mut().zip(sha256(client)) {
-            *to = from;
+        self.each.check(&key(address, client))
+    }
+
+    /// Counts a client that was not seen from this address in the period; one that was is free.
+    ///
+    /// # Errors
+    /// [`Limited`].
+    pub(super) fn newcomer(&self, address: IpAddr, client: &[u8]) -> Result<(), Limited> {
+        let key = key(address, client);
+        if self.seen.contains_key(&key) {
+            return Ok(());
         }
-        self.each.check(&(Prefix::of(address), key))
+        self.unknown(address)?;
+        self.seen.insert(key, ());
+        Ok(())
     }
 
     /// Counts a request of nobody that is known, all of them together: what fails must not be
@@ -105,6 +125,12 @@ impl Limiter {
     /// [`Limited`].
     pub(super) fn unknown(&self, address: IpAddr) -> Result<(), Limited> {
         self.each.check(&(Prefix::of(address), [0; 16]))
+    }
+}
+
+impl fmt::Debug for Limiter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Limiter")
     }
 }
 
@@ -146,6 +172,14 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     }
 }
 
+fn key(address: IpAddr, client: &[u8]) -> (Prefix, [u8; 16]) {
+    let mut key = [0; 16];
+    for (to, from) in key.iter_mut().zip(sha256(client)) {
+        *to = from;
+    }
+    (Prefix::of(address), key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +219,19 @@ mod tests {
         }
         assert!(limiter.address(address("192.0.2.1")).is_err());
         assert!(limiter.address(address("::1")).is_ok());
+    }
+
+    /// D5, D6: programs that register at every start use up nobody's quota.
+    #[test]
+    fn d5_d6_the_same_registration_counts_once() {
+        let limiter = limiter(2);
+        let office = address("203.0.113.7");
+        for _ in 0..100 {
+            assert!(limiter.newcomer(office, b"claude").is_ok());
+        }
+        assert!(limiter.newcomer(office, b"cursor").is_ok());
+        assert!(limiter.newcomer(office, b"third").is_err());
+        assert!(limiter.newcomer(office, b"claude").is_ok());
     }
 
     #[test]

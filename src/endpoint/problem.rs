@@ -10,11 +10,7 @@ use super::{
     answer::{self, Answer, Referrer},
 };
 use crate::{
-    authority::{
-        answer::ClientAnswer,
-        error::{PageError, Refused},
-        transaction::TransactionError,
-    },
+    authority::{ClientAnswer, PageError, Refused, TransactionError},
     oauth::RedirectUri,
     page::{
         Target,
@@ -238,6 +234,11 @@ impl Problem {
         )
         .step(START_AGAIN)
         .detail(what)
+    }
+
+    /// The client disappeared while the person signed in.
+    pub(super) fn client_gone() -> Self {
+        Self::authorization(&PageError::UnknownClient)
     }
 
     /// A consent form without a decision.

@@ -1,0 +1,298 @@
+//! Our own endpoints of one mount: warp filters, entered one at a time by what the route table
+//! found. With `crate::admin` the only place that knows warp.
+//!
+//! A filter reads a request (bounded), a handler says what happens, and whatever no handler saw
+//! (a method, a body) is answered by [`rejected`] alone.
+
+mod answer;
+mod authorize;
+mod callback;
+mod consent;
+mod cookies;
+mod form;
+pub mod limiter;
+pub mod memory;
+mod problem;
+mod register;
+mod revoke;
+mod same_origin;
+mod token;
+mod well_known;
+
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use tower_service::Service;
+use url::Url;
+use warp::{
+    Filter, Rejection,
+    filters::BoxedFilter,
+    reject::MethodNotAllowed,
+};
+
+use self::{
+    answer::Answer,
+    cookies::CookieStyle,
+    form::{BodyError, Format},
+    limiter::Limiters,
+    memory::Memory,
+    problem::Problem,
+};
+use crate::{
+    authority::{Authority, Parameters},
+    body::{self, Body, BoxError},
+    config::plan::ProviderPlan,
+    keys::KeyRing,
+    metrics::ProviderMetrics,
+    provider::Provider,
+    route::Endpoint,
+    seal::Sealer,
+    time::Clock,
+};
+
+/// Everything that the endpoints of one provider's mount stand on.
+#[derive(Debug)]
+pub struct Mount {
+    /// The provider and what is mounted for it.
+    pub plan: Arc<ProviderPlan>,
+    /// Facts of the whole server.
+    pub server: ServerFacts,
+    /// The rules of the authorization server.
+    pub authority: Arc<Authority>,
+    /// Where people sign in.
+    pub provider: Arc<Provider>,
+    /// Our signing keys, for the JWKS.
+    pub keys: Arc<KeyRing>,
+    /// Seals what a browser carries.
+    pub sealer: Arc<Sealer>,
+    /// This provider's.
+    pub metrics: ProviderMetrics,
+    /// Shared by all mounts; outlives a reload.
+    pub limiters: Arc<Limiters>,
+    /// Shared by all mounts; outlives a reload.
+    pub memory: Arc<Memory>,
+    /// Now.
+    pub clock: Clock,
+}
+
+/// What the endpoints need to know of the whole server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// Clients reach us by https, so cookies are `__Host-` and `Secure`.
+    pub https: bool,
+    /// What clients type.
+    pub public_url: Url,
+}
+
+/// The endpoints of one mount. Cheap to call, built once.
+pub struct Endpoints {
+    authorize: Handler,
+    consent: Handler,
+    callback: Handler,
+    token: Handler,
+    register: Handler,
+    revoke: Handler,
+    jwks: Handler,
+    server_metadata: Handler,
+    resource_metadata: Vec<Handler>,
+}
+
+type Handler = BoxedFilter<(Answer,)>;
+
+/// What every handler gets of a request, besides its parameters.
+#[derive(Clone, Debug)]
+struct Asked {
+    headers: HeaderMap,
+    /// The client's, past trusted proxies.
+    address: IpAddr,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ClientAddress(IpAddr);
+
+// === impl Mount ===
+
+impl Mount {
+    fn cookies(&self) -> CookieStyle {
+        CookieStyle { https: self.server.https }
+    }
+}
+
+// === impl Endpoints ===
+
+impl Endpoints {
+    /// Builds the filters.
+    pub fn new(mount: &Arc<Mount>) -> Self {
+        let of = |endpoint, filter| finish(mount, endpoint, filter);
+        Self {
+            authorize: of(
+                Endpoint::Authorize,
+                or(
+                    with(mount, readable().and(asked()).and(query()), authorize::answer),
+                    with(mount, warp::post().and(asked()).and(form()), authorize::answer),
+                ),
+            ),
+            consent: of(Endpoint::Consent, with(mount, warp::post().and(asked()).and(form()), consent::answer)),
+            // No HEAD: looking at the address must not use it up.
+            callback: of(Endpoint::Callback, with(mount, warp::get().and(asked()).and(query()), callback::answer)),
+            token: of(Endpoint::Token, with(mount, warp::post().and(asked()).and(form()), token::answer)),
+            register: of(
+                Endpoint::Register,
+                with(mount, warp::post().and(asked()).and(form::body(Format::Json)), register::answer),
+            ),
+            revoke: of(Endpoint::Revoke, with(mount, warp::post().and(asked()).and(form()), revoke::answer)),
+            jwks: of(Endpoint::Jwks, document(mount, well_known::jwks)),
+            server_metadata: of(Endpoint::ServerMetadata, document(mount, well_known::server)),
+            resource_metadata: (0..mount.plan.routes.len())
+                .map(|route| {
+                    of(
+                        Endpoint::ResourceMetadata { route },
+                        document(mount, move |mount| well_known::resource(mount, route)),
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    /// Answers a request that the route table found to be for `endpoint`.
+    pub async fn answer<B>(&self, endpoint: Endpoint, mut request: Request<B>, client_address: IpAddr) -> Response<Body>
+    where
+        B: http_body::Body + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Some(handler) = self.handler(endpoint) else {
+            return whole(answer::oauth_error(StatusCode::NOT_FOUND, "not_found", "there is nothing here"));
+        };
+        let is_head = request.method() == Method::HEAD;
+        request.extensions_mut().insert(ClientAddress(client_address));
+        let answered = warp::service(handler.clone()).call(request).await;
+        let response = answered.unwrap_or_else(|never| match never {});
+        if is_head {
+            // The length stays: RFC 9110 section 9.3.2.
+            response.map(|_| body::empty())
+        } else {
+            response.map(|body| body.map_err(BoxError::from).boxed_unsync())
+        }
+    }
+
+    fn handler(&self, endpoint: Endpoint) -> Option<&Handler> {
+        Some(match endpoint {
+            Endpoint::Authorize => &self.authorize,
+            Endpoint::Consent => &self.consent,
+            Endpoint::Callback => &self.callback,
+            Endpoint::Token => &self.token,
+            Endpoint::Register => &self.register,
+            Endpoint::Revoke => &self.revoke,
+            Endpoint::Jwks => &self.jwks,
+            Endpoint::ServerMetadata => &self.server_metadata,
+            Endpoint::ResourceMetadata { route } => return self.resource_metadata.get(route),
+        })
+    }
+}
+
+impl std::fmt::Debug for Endpoints {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Endpoints")
+    }
+}
+
+/// A filter with a handler behind it.
+fn with<F, X, H, A>(mount: &Arc<Mount>, filter: F, handler: H) -> Handler
+where
+    F: Filter<Extract = (Asked, X), Error = Rejection> + Clone + Send + Sync + 'static,
+    X: Send + 'static,
+    H: Fn(Arc<Mount>, Asked, X) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send + 'static,
+{
+    let mount = Arc::clone(mount);
+    filter.then(move |asked, extracted| handler(Arc::clone(&mount), asked, extracted)).boxed()
+}
+
+/// A document that everybody may read.
+fn document(mount: &Arc<Mount>, make: impl Fn(&Mount) -> Answer + Clone + Send + Sync + 'static) -> Handler {
+    let mount = Arc::clone(mount);
+    readable().map(move || make(&mount)).boxed()
+}
+
+/// The last step of every filter: what no handler saw.
+fn finish(mount: &Arc<Mount>, endpoint: Endpoint, handler: Handler) -> Handler {
+    let mount = Arc::clone(mount);
+    let recover = move |rejection| {
+        let answer = rejected(&mount, endpoint, &rejection);
+        async move { Ok::<_, Infallible>(answer) }
+    };
+    handler.recover(recover).unify().boxed()
+}
+
+/// The one place where a rejection becomes an answer: JSON where a program asks, a page where a
+/// person looks.
+fn rejected(mount: &Mount, endpoint: Endpoint, rejection: &Rejection) -> Answer {
+    let (status, reason) = if let Some(error) = rejection.find::<BodyError>() {
+        let status = match error {
+            BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Interrupted | BodyError::WrongType(_) => StatusCode::BAD_REQUEST,
+        };
+        (status, error.to_string())
+    } else if rejection.find::<MethodNotAllowed>().is_some() {
+        (StatusCode::METHOD_NOT_ALLOWED, format!("only {} is possible here", allowed(endpoint)))
+    } else {
+        (StatusCode::BAD_REQUEST, "the request cannot be read".to_owned())
+    };
+    let mut answer = match endpoint {
+        Endpoint::Authorize | Endpoint::Consent | Endpoint::Callback => {
+            Problem::http(status, &reason).answer(mount, &HeaderMap::new())
+        }
+        Endpoint::Register => answer::oauth_error(status, "invalid_client_metadata", &reason),
+        _ => answer::oauth_error(status, "invalid_request", &reason),
+    };
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed(endpoint)));
+    }
+    answer
+}
+
+/// What `Allow` says (RFC 9110 section 10.2.1).
+const fn allowed(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Authorize => "GET, HEAD, POST",
+        Endpoint::Callback => "GET",
+        Endpoint::Consent | Endpoint::Token | Endpoint::Register | Endpoint::Revoke => "POST",
+        Endpoint::Jwks | Endpoint::ServerMetadata | Endpoint::ResourceMetadata { .. } => "GET, HEAD",
+    }
+}
+
+fn readable() -> impl Filter<Extract = (), Error = Rejection> + Copy {
+    warp::get().or(warp::head()).unify()
+}
+
+fn asked() -> impl Filter<Extract = (Asked,), Error = Rejection> + Clone {
+    warp::header::headers_cloned()
+        .and(warp::ext::get::<ClientAddress>())
+        .map(|headers, ClientAddress(address)| Asked { headers, address })
+}
+
+/// The query's pairs; no query is an empty one.
+fn query() -> impl Filter<Extract = (Parameters,), Error = Rejection> + Clone {
+    warp::query::raw().or_else(|_| async { Ok::<_, Rejection>((String::new(),)) }).map(|query: String| {
+        Parameters::parse(query.as_bytes())
+    })
+}
+
+/// The form's pairs.
+fn form() -> impl Filter<Extract = (Parameters,), Error = Rejection> + Clone {
+    form::body(Format::Form).map(|bytes: Bytes| Parameters::parse(&bytes))
+}
+
+fn or(one: Handler, other: Handler) -> Handler {
+    one.or(other).unify().boxed()
+}
+
+fn whole(answer: Answer) -> Response<Body> {
+    answer.map(body::full)
+}
+
+#[cfg(test)]
+mod tests;

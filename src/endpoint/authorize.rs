@@ -1,0 +1,113 @@
+//! The authorization endpoint (RFC 6749 section 3.1): from a client's request to the consent page,
+//! or straight to the provider for clients that the operator vouches for.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::{
+    Asked, Mount,
+    answer::{self, Answer, Referrer},
+    consent,
+    cookies::Jar,
+    limiter::Limited,
+    problem::{Problem, target},
+};
+use crate::{
+    authority::{AuthorizeError, BrowserBinding, Parameters, Transaction},
+    metrics::outcome::{Authorize, ClientType, Consent, Limiter},
+    oauth::Scope,
+    page::consent::{Consent as ConsentPage, Origin},
+};
+
+/// Answers an authorization request. Twice is as good as once (B1): nothing is kept here.
+pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Parameters) -> Answer {
+    if let Err(limited) = mount.limiters.authorizations.address(asked.address) {
+        return limited_page(&mount, &asked, ClientType::Unknown, limited);
+    }
+    let jar = Jar::read(&asked.headers);
+    let browser = mount.cookies().browsers(&jar).into_iter().next().unwrap_or_else(BrowserBinding::random);
+    match mount.authority.begin(&parameters, &browser).await {
+        Ok(transaction) => begun(&mount, &asked, &jar, &browser, &transaction).await,
+        Err(error) => refused(&mount, &asked, &error),
+    }
+}
+
+async fn begun(
+    mount: &Mount,
+    asked: &Asked,
+    jar: &Jar,
+    browser: &BrowserBinding,
+    transaction: &Transaction,
+) -> Answer {
+    let client_type = transaction.client_kind.label();
+    let client_id = transaction.client_id.as_str().as_bytes();
+    if let Err(limited) = mount.limiters.authorizations.client(asked.address, client_id) {
+        return limited_page(mount, asked, client_type, limited);
+    }
+    if !transaction.needs_consent() {
+        return match consent::begin_login(mount, jar, transaction).await {
+            Ok(approval) => {
+                mount.metrics.authorize(client_type, Authorize::Ok);
+                mount.metrics.idp_redirect();
+                approval.answer()
+            }
+            Err(problem) => {
+                mount.metrics.authorize(client_type, Authorize::ProviderNotReady);
+                problem.problem(mount).answer(mount, &asked.headers)
+            }
+        };
+    }
+    mount.metrics.authorize(client_type, Authorize::Ok);
+    mount.metrics.consent(Consent::Shown);
+    let mut answer = consent_page(mount, transaction);
+    let cookie = mount.cookies().set_browser(browser, mount.plan.lifetimes.transaction);
+    answer::set_cookies(&mut answer, cookie);
+    answer
+}
+
+fn consent_page(mount: &Mount, transaction: &Transaction) -> Answer {
+    let facts = transaction.consent_facts();
+    let offline = facts.scopes.union(&offline_access(facts.offline));
+    let page = ConsentPage {
+        public_url: &mount.server.public_url,
+        client_name: facts.client_name,
+        origin: match facts.client_host {
+            Some(host) => Origin::Document { host },
+            None if facts.is_configured => Origin::Operator,
+            None => Origin::Registered,
+        },
+        redirect_uri: facts.redirect_uri,
+        target: target(&transaction.redirect_uri),
+        resource: facts.resource.as_str(),
+        scopes: &offline,
+        provider: &mount.plan.display_name,
+        provider_by_http: mount.plan.allow_insecure_http,
+        action: &mount.plan.path("/consent"),
+        transaction: &mount.authority.seal_transaction(transaction),
+    }
+    .page();
+    answer::page(StatusCode::OK, page, Referrer::OurselvesOnly)
+}
+
+fn offline_access(asked: bool) -> crate::oauth::Scopes {
+    asked.then_some(Scope::OFFLINE_ACCESS).into_iter().filter_map(|scope| scope.parse().ok()).collect()
+}
+
+fn refused(mount: &Mount, asked: &Asked, error: &AuthorizeError) -> Answer {
+    if let Err(limited) = mount.limiters.authorizations.unknown(asked.address) {
+        return limited_page(mount, asked, error.client_type(), limited);
+    }
+    mount.metrics.authorize(error.client_type(), error.outcome());
+    match error {
+        AuthorizeError::Page { reason, .. } => Problem::authorization(reason).answer(mount, &asked.headers),
+        AuthorizeError::Answer(refused) if refused.redirects_at_once() => answer::see_other(&refused.answer.to_url()),
+        AuthorizeError::Answer(refused) => Problem::refused(refused).answer(mount, &asked.headers),
+    }
+}
+
+fn limited_page(mount: &Mount, asked: &Asked, client: ClientType, limited: Limited) -> Answer {
+    mount.metrics.all().rate_limited(Limiter::Authorize);
+    mount.metrics.authorize(client, Authorize::RateLimited);
+    Problem::limited(limited.retry_after).answer(mount, &asked.headers)
+}

@@ -1,0 +1,224 @@
+//! Where the provider sends the browser back to: from there to the client, with a code of ours or
+//! with an error.
+//!
+//! The order matters. First whether this browser began this sign-in and has not used it yet (S01),
+//! only then what the provider says; the state is spent before anything is asked of the provider.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::{
+    Asked, Mount,
+    answer::{self, Answer},
+    consent::PendingLogin,
+    cookies::Jar,
+    problem::Problem,
+};
+use crate::{
+    authority::{AnswerError, ClientAnswer, Duplicate, IssueError, Parameters},
+    metrics::outcome::{Callback, SealedKind},
+    provider::{CallbackParameters, LoginError},
+    seal::Purpose,
+    secret::equal,
+};
+
+/// How a callback ends, besides what is counted.
+enum End {
+    /// The client is told.
+    Client(ClientAnswer),
+    /// A person reads about it; the client cannot be told, or there is nothing to tell.
+    Person(Problem),
+}
+
+/// What the provider's authorization response says, once it is known to be for this browser.
+enum Response {
+    Code(CallbackParameters),
+    Error { code: String, description: String },
+    Neither,
+}
+
+/// Answers the browser's return.
+pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Parameters) -> Answer {
+    let jar = Jar::read(&asked.headers);
+    // Whatever comes of it, the cookies of every state that is named have done their work.
+    let cleared: Vec<HeaderValue> =
+        parameters.all("state").flat_map(|state| mount.cookies().clear_login(&jar, state)).collect();
+    let (outcome, since, end) = match pending(&mount, &jar, &parameters) {
+        Ok(pending) => {
+            let since = mount.clock.now().since(pending.transaction.started_at);
+            let (outcome, end) = finish(&mount, &pending, &parameters).await;
+            (outcome, Some(since), end)
+        }
+        Err((outcome, problem)) => (outcome, None, End::Person(problem)),
+    };
+    mount.metrics.callback(outcome, since);
+    let mut answer = match end {
+        End::Client(answer) => answer::see_other(&answer.to_url()),
+        End::Person(problem) => problem.answer(&mount, &asked.headers),
+    };
+    answer::set_cookies(&mut answer, cleared);
+    answer
+}
+
+/// The sign-in that this browser began, now used up.
+fn pending(mount: &Mount, jar: &Jar, parameters: &Parameters) -> Result<PendingLogin, (Callback, Problem)> {
+    let state = match parameters.get("state") {
+        Ok(Some(state)) => state,
+        Ok(None) => return Err((Callback::StateMissing, Problem::callback("the parameter state is missing"))),
+        Err(Duplicate(_)) => {
+            parameters.all("state").for_each(|state| mount.memory.burn(state));
+            return Err((Callback::DuplicateParam, Problem::callback("the parameter state is there twice")));
+        }
+    };
+    let Some(sealed) = mount.cookies().login(jar, state) else {
+        if mount.memory.is_spent(state) {
+            return Err((Callback::StateReplayed, Problem::already_signed_in()));
+        }
+        mount.memory.burn(state);
+        return Err((Callback::StateUnknown, Problem::cookie_missing()));
+    };
+    let Some(pending) = open(mount, state, &sealed) else {
+        mount.memory.burn(state);
+        mount.metrics.all().decrypt_failure(SealedKind::State);
+        return Err((Callback::CookieMismatch, Problem::cookie_missing()));
+    };
+    if !mount.memory.spend(state) {
+        return Err((Callback::StateReplayed, Problem::already_signed_in()));
+    }
+    if pending.transaction.is_expired(mount.clock.now()) {
+        return Err((Callback::StateExpired, Problem::login_expired()));
+    }
+    Ok(pending)
+}
+
+fn open(mount: &Mount, state: &str, sealed: &str) -> Option<PendingLogin> {
+    let context = mount.cookies().login_context(mount.plan.issuer.as_str(), state);
+    let json = mount.sealer.open_text(Purpose::Login, &context, sealed).ok()?;
+    let pending: PendingLogin = serde_json::from_slice(&json).ok()?;
+    equal(pending.login.state.as_bytes(), state.as_bytes()).then_some(pending)
+}
+
+/// From here on the person has approved on our page, so the client is told at once.
+async fn finish(mount: &Mount, pending: &PendingLogin, parameters: &Parameters) -> (Callback, End) {
+    let decline = |outcome, code, description: &str| {
+        (outcome, End::Client(mount.authority.decline(&pending.transaction, code, description)))
+    };
+    match read(parameters) {
+        Err(Duplicate(_)) => {
+            let problem = Problem::callback("a parameter of the authorization response is there twice");
+            (Callback::DuplicateParam, End::Person(problem))
+        }
+        Ok(Response::Neither) => decline(
+            Callback::CodeMissing,
+            AnswerError::ServerError,
+            "the identity provider answered with neither a code nor an error",
+        ),
+        Ok(Response::Error { code, description }) => {
+            mount.metrics.idp_error("authorize", &code);
+            tracing::warn!(
+                provider = mount.plan.name,
+                error = answer::describe(&code),
+                description = answer::describe(&description),
+                "the identity provider refused a sign-in"
+            );
+            let (outcome, error) = provider_error(&code);
+            let said = format!("the identity provider said {code}: {description}");
+            decline(outcome, error, answer::describe(&said).trim_end_matches([':', ' ']))
+        }
+        Ok(Response::Code(callback)) => match signed_in(mount, pending, &callback).await {
+            Ok(answer) => (Callback::Ok, End::Client(answer)),
+            Err(Failure::Login(error)) => {
+                tracing::warn!(provider = mount.plan.name, %error, "a sign-in failed");
+                let (code, description) = login_error(&error);
+                decline(error.outcome(), code, description)
+            }
+            Err(Failure::Issue(error)) => issue_failed(mount, pending, &error),
+        },
+    }
+}
+
+enum Failure {
+    Login(LoginError),
+    Issue(IssueError),
+}
+
+async fn signed_in(
+    mount: &Mount,
+    pending: &PendingLogin,
+    callback: &CallbackParameters,
+) -> Result<ClientAnswer, Failure> {
+    let finished = mount.provider.finish_login(&pending.login, callback).await;
+    let (identity, tokens) = finished.map_err(Failure::Login)?;
+    mount.authority.issue_code(&pending.transaction, identity, tokens).await.map_err(Failure::Issue)
+}
+
+fn issue_failed(mount: &Mount, pending: &PendingLogin, error: &IssueError) -> (Callback, End) {
+    let decline = |outcome, code| {
+        (outcome, End::Client(mount.authority.decline(&pending.transaction, code, &answer::describe(&error.to_string()))))
+    };
+    match error {
+        IssueError::Expired => (Callback::StateExpired, End::Person(Problem::login_expired())),
+        // Its redirect URI is not known to be good any more: nobody is sent there (AS-43).
+        IssueError::ClientGone => (Callback::PolicyDenied, End::Person(Problem::client_gone())),
+        IssueError::ResourceGone => decline(Callback::PolicyDenied, AnswerError::InvalidTarget),
+        error => {
+            tracing::error!(provider = mount.plan.name, %error, "no code could be issued");
+            (
+                Callback::StoreError,
+                End::Client(mount.authority.decline(
+                    &pending.transaction,
+                    AnswerError::TemporarilyUnavailable,
+                    "the server cannot finish the sign-in right now",
+                )),
+            )
+        }
+    }
+}
+
+/// RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207.
+fn read(parameters: &Parameters) -> Result<Response, Duplicate> {
+    let owned = |name| Ok::<_, Duplicate>(parameters.get(name)?.map(str::to_owned));
+    let (code, error, iss) = (owned("code")?, owned("error")?, owned("iss")?);
+    Ok(match (error, code) {
+        (Some(code), _) => {
+            let description = parameters.get("error_description").ok().flatten().unwrap_or_default().to_owned();
+            Response::Error { code, description }
+        }
+        (None, Some(code)) => Response::Code(CallbackParameters { code, iss }),
+        (None, None) => Response::Neither,
+    })
+}
+
+/// What the client hears of a provider's `error`: what a person did stays what it is, what is
+/// wrong between us and the provider is our fault.
+fn provider_error(code: &str) -> (Callback, AnswerError) {
+    match code {
+        "access_denied"
+        | "login_required"
+        | "consent_required"
+        | "interaction_required"
+        | "account_selection_required" => (Callback::AccessDenied, AnswerError::AccessDenied),
+        "temporarily_unavailable" => (Callback::IdpError, AnswerError::TemporarilyUnavailable),
+        _ => (Callback::IdpError, AnswerError::ServerError),
+    }
+}
+
+/// What the client hears of a failed sign-in; the reason itself is in our log.
+const fn login_error(error: &LoginError) -> (AnswerError, &'static str) {
+    match error {
+        LoginError::Unavailable(_) => {
+            (AnswerError::TemporarilyUnavailable, "the identity provider cannot be reached right now")
+        }
+        LoginError::PolicyDenied { .. } => {
+            (AnswerError::AccessDenied, "the identity provider did not grant what this server requires")
+        }
+        LoginError::IssMismatch
+        | LoginError::ExchangeFailed(_)
+        | LoginError::IdTokenInvalid(_)
+        | LoginError::NonceMismatch
+        | LoginError::UserinfoFailed => {
+            (AnswerError::ServerError, "the sign-in at the identity provider could not be completed")
+        }
+    }
+}

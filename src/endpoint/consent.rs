@@ -1,0 +1,185 @@
+//! Where the consent page's form goes, and from there to the provider.
+//!
+//! The form proves itself three times: the browser says that it comes from our page, its sealed
+//! request can only be ours, and the cookie shows that it is the browser which asked (S02, D-3).
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Asked, Mount,
+    answer::{self, Answer},
+    cookies::Jar,
+    memory::{Decided, Decision},
+    problem::Problem,
+    same_origin,
+};
+use crate::{
+    authority::{AnswerError, Parameters, Transaction, TransactionError},
+    metrics::outcome::Consent,
+    provider::Login,
+    seal::{Purpose, sha256},
+};
+
+/// When to try again while the provider is not there.
+const PROVIDER_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A sign-in under way at the provider, as the browser carries it, sealed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PendingLogin {
+    pub(super) login: Login,
+    pub(super) transaction: Transaction,
+}
+
+/// What an approval led to.
+#[derive(Clone)]
+pub(super) struct Approval {
+    location: String,
+    cookies: Vec<HeaderValue>,
+}
+
+/// Why an approval led nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ApprovalError {
+    #[error("the identity provider is not available")]
+    ProviderUnavailable,
+    #[error("the request does not fit into cookies")]
+    TooLong,
+    #[error("the request was decided before")]
+    AlreadyDecided,
+}
+
+/// Answers the form.
+pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Parameters) -> Answer {
+    match decide(&mount, &asked, &parameters).await {
+        Ok(answer) => answer,
+        Err(problem) => problem.answer(&mount, &asked.headers),
+    }
+}
+
+async fn decide(mount: &Mount, asked: &Asked, parameters: &Parameters) -> Result<Answer, Problem> {
+    if !same_origin::is_ours(&asked.headers, &mount.server.public_url) {
+        mount.metrics.consent(Consent::CsrfRejected);
+        return Err(Problem::cross_origin());
+    }
+    let jar = Jar::read(&asked.headers);
+    let sealed = parameters.get("transaction").ok().flatten().unwrap_or_default();
+    let transaction = open(mount, &jar, sealed)?;
+    let digest = sha256(sealed.as_bytes());
+    match parameters.get("decision").ok().flatten() {
+        Some("approve") => approve(mount, &jar, &transaction, digest).await,
+        Some("deny") => deny(mount, &transaction, digest),
+        _ => Err(Problem::no_decision()),
+    }
+}
+
+/// The request that the form is about, if this browser asked for it.
+fn open(mount: &Mount, jar: &Jar, sealed: &str) -> Result<Transaction, Problem> {
+    let browsers = mount.cookies().browsers(jar);
+    let mut error = TransactionError::OtherBrowser;
+    for browser in &browsers {
+        match mount.authority.open_transaction(sealed, browser) {
+            Ok(transaction) => return Ok(transaction),
+            Err(TransactionError::OtherBrowser) => {}
+            Err(other) => error = other,
+        }
+    }
+    mount.metrics.consent(match error {
+        TransactionError::Expired => Consent::Expired,
+        TransactionError::Invalid | TransactionError::OtherBrowser => Consent::CsrfRejected,
+    });
+    Err(Problem::transaction(error))
+}
+
+/// Once: a second time, within seconds, gets the same answer (a double click), later none.
+async fn approve(mount: &Mount, jar: &Jar, transaction: &Transaction, digest: [u8; 32]) -> Result<Answer, Problem> {
+    let first = async {
+        if mount.memory.decision(digest).is_some() {
+            return Err(ApprovalError::AlreadyDecided);
+        }
+        let approval = begin_login(mount, jar, transaction).await?;
+        if mount.memory.decide(digest, Decision::Approved) != Decided::Now {
+            return Err(ApprovalError::AlreadyDecided);
+        }
+        mount.metrics.consent(Consent::Approved);
+        mount.metrics.idp_redirect();
+        Ok(Arc::new(approval))
+    };
+    match mount.memory.approvals.try_get_with(digest, first).await {
+        Ok(approval) => Ok(approval.answer()),
+        Err(error) => Err(error.problem(mount)),
+    }
+}
+
+/// A client that the operator vouches for is told at once; about the others the person decides
+/// (D-12: nobody has signed in yet).
+fn deny(mount: &Mount, transaction: &Transaction, digest: [u8; 32]) -> Result<Answer, Problem> {
+    match mount.memory.decide(digest, Decision::Denied) {
+        Decided::Now => mount.metrics.consent(Consent::Denied),
+        Decided::Before(Decision::Denied) => {}
+        Decided::Before(Decision::Approved) => return Err(Problem::already_answered()),
+    }
+    let declined = mount.authority.decline(transaction, AnswerError::AccessDenied, "the person said no");
+    if transaction.consent_facts().is_configured {
+        Ok(answer::see_other(&declined.to_url()))
+    } else {
+        Err(Problem::denied(&transaction.client_name, &declined))
+    }
+}
+
+/// Begins a sign-in at the provider: where to go, and the cookies that bring it back.
+pub(super) async fn begin_login(
+    mount: &Mount,
+    jar: &Jar,
+    transaction: &Transaction,
+) -> Result<Approval, ApprovalError> {
+    // Always with a refresh token, if the plan wants any: our own can live only as long as the
+    // provider's grant, and clients expect one without asking (S4).
+    let begun = mount.provider.begin_login(&transaction.scopes, true).await;
+    let (location, login) = begun.map_err(|error| {
+        tracing::warn!(provider = mount.plan.name, %error, "a sign-in could not begin");
+        ApprovalError::ProviderUnavailable
+    })?;
+    let cookies = mount.cookies();
+    let state = login.state.clone();
+    let pending = PendingLogin { login, transaction: transaction.clone() };
+    let json = serde_json::to_vec(&pending).map_err(|_| ApprovalError::TooLong)?;
+    let context = cookies.login_context(mount.plan.issuer.as_str(), &state);
+    let sealed = mount.sealer.seal_text(Purpose::Login, &context, &json);
+    let cookies = cookies
+        .set_login(jar, &state, &sealed, mount.plan.lifetimes.transaction)
+        .map_err(|_| ApprovalError::TooLong)?;
+    Ok(Approval { location: location.into(), cookies })
+}
+
+// === impl Approval ===
+
+impl Approval {
+    /// To the provider.
+    pub(super) fn answer(&self) -> Answer {
+        let mut answer = answer::see_other(&self.location);
+        answer::set_cookies(&mut answer, self.cookies.iter().cloned());
+        answer
+    }
+}
+
+impl std::fmt::Debug for Approval {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Approval([redacted])")
+    }
+}
+
+// === impl ApprovalError ===
+
+impl ApprovalError {
+    /// What the person reads.
+    pub(super) fn problem(self, mount: &Mount) -> Problem {
+        match self {
+            Self::ProviderUnavailable => Problem::provider_unavailable(&mount.plan.display_name, PROVIDER_RETRY),
+            Self::TooLong => Problem::too_long(),
+            Self::AlreadyDecided => Problem::already_answered(),
+        }
+    }
+}
