@@ -28,7 +28,7 @@ enum End {
     /// The client is told.
     Client(ClientAnswer),
     /// A person reads about it; the client cannot be told, or there is nothing to tell.
-    Person(Problem),
+    Person(Box<Problem>),
 }
 
 /// What the provider's authorization response says, once it is known to be for this browser.
@@ -62,32 +62,32 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Paramete
 }
 
 /// The sign-in that this browser began, now used up.
-fn pending(mount: &Mount, jar: &Jar, parameters: &Parameters) -> Result<PendingLogin, (Callback, Problem)> {
+fn pending(mount: &Mount, jar: &Jar, parameters: &Parameters) -> Result<PendingLogin, (Callback, Box<Problem>)> {
     let state = match parameters.get("state") {
         Ok(Some(state)) => state,
-        Ok(None) => return Err((Callback::StateMissing, Problem::callback("the parameter state is missing"))),
+        Ok(None) => return Err((Callback::StateMissing, Box::new(Problem::callback("the parameter state is missing")))),
         Err(Duplicate(_)) => {
             parameters.all("state").for_each(|state| mount.memory.burn(state));
-            return Err((Callback::DuplicateParam, Problem::callback("the parameter state is there twice")));
+            return Err((Callback::DuplicateParam, Box::new(Problem::callback("the parameter state is there twice"))));
         }
     };
     let Some(sealed) = mount.cookies().login(jar, state) else {
         if mount.memory.is_spent(state) {
-            return Err((Callback::StateReplayed, Problem::already_signed_in()));
+            return Err((Callback::StateReplayed, Box::new(Problem::already_signed_in())));
         }
         mount.memory.burn(state);
-        return Err((Callback::StateUnknown, Problem::cookie_missing()));
+        return Err((Callback::StateUnknown, Box::new(Problem::cookie_missing())));
     };
     let Some(pending) = open(mount, state, &sealed) else {
         mount.memory.burn(state);
         mount.metrics.all().decrypt_failure(SealedKind::State);
-        return Err((Callback::CookieMismatch, Problem::cookie_missing()));
+        return Err((Callback::CookieMismatch, Box::new(Problem::cookie_missing())));
     };
     if !mount.memory.spend(state) {
-        return Err((Callback::StateReplayed, Problem::already_signed_in()));
+        return Err((Callback::StateReplayed, Box::new(Problem::already_signed_in())));
     }
     if pending.transaction.is_expired(mount.clock.now()) {
-        return Err((Callback::StateExpired, Problem::login_expired()));
+        return Err((Callback::StateExpired, Box::new(Problem::login_expired())));
     }
     Ok(pending)
 }
@@ -107,7 +107,7 @@ async fn finish(mount: &Mount, pending: &PendingLogin, parameters: &Parameters) 
     match read(parameters) {
         Err(Duplicate(_)) => {
             let problem = Problem::callback("a parameter of the authorization response is there twice");
-            (Callback::DuplicateParam, End::Person(problem))
+            (Callback::DuplicateParam, End::Person(Box::new(problem)))
         }
         Ok(Response::Neither) => decline(
             Callback::CodeMissing,
@@ -158,9 +158,9 @@ fn issue_failed(mount: &Mount, pending: &PendingLogin, error: &IssueError) -> (C
         (outcome, End::Client(mount.authority.decline(&pending.transaction, code, &answer::describe(&error.to_string()))))
     };
     match error {
-        IssueError::Expired => (Callback::StateExpired, End::Person(Problem::login_expired())),
+        IssueError::Expired => (Callback::StateExpired, End::Person(Box::new(Problem::login_expired()))),
         // Its redirect URI is not known to be good any more: nobody is sent there (AS-43).
-        IssueError::ClientGone => (Callback::PolicyDenied, End::Person(Problem::client_gone())),
+        IssueError::ClientGone => (Callback::PolicyDenied, End::Person(Box::new(Problem::client_gone()))),
         IssueError::ResourceGone => decline(Callback::PolicyDenied, AnswerError::InvalidTarget),
         error => {
             tracing::error!(provider = mount.plan.name, %error, "no code could be issued");

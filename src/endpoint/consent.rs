@@ -59,10 +59,10 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Paramete
     }
 }
 
-async fn decide(mount: &Mount, asked: &Asked, parameters: &Parameters) -> Result<Answer, Problem> {
+async fn decide(mount: &Mount, asked: &Asked, parameters: &Parameters) -> Result<Answer, Box<Problem>> {
     if !same_origin::is_ours(&asked.headers, &mount.server.public_url) {
         mount.metrics.consent(Consent::CsrfRejected);
-        return Err(Problem::cross_origin());
+        return Err(Box::new(Problem::cross_origin()));
     }
     let jar = Jar::read(&asked.headers);
     let sealed = parameters.get("transaction").ok().flatten().unwrap_or_default();
@@ -71,12 +71,12 @@ async fn decide(mount: &Mount, asked: &Asked, parameters: &Parameters) -> Result
     match parameters.get("decision").ok().flatten() {
         Some("approve") => approve(mount, &jar, &transaction, digest).await,
         Some("deny") => deny(mount, &transaction, digest),
-        _ => Err(Problem::no_decision()),
+        _ => Err(Box::new(Problem::no_decision())),
     }
 }
 
 /// The request that the form is about, if this browser asked for it.
-fn open(mount: &Mount, jar: &Jar, sealed: &str) -> Result<Transaction, Problem> {
+fn open(mount: &Mount, jar: &Jar, sealed: &str) -> Result<Transaction, Box<Problem>> {
     let browsers = mount.cookies().browsers(jar);
     let mut error = TransactionError::OtherBrowser;
     for browser in &browsers {
@@ -90,11 +90,11 @@ fn open(mount: &Mount, jar: &Jar, sealed: &str) -> Result<Transaction, Problem> 
         TransactionError::Expired => Consent::Expired,
         TransactionError::Invalid | TransactionError::OtherBrowser => Consent::CsrfRejected,
     });
-    Err(Problem::transaction(error))
+    Err(Box::new(Problem::transaction(error)))
 }
 
 /// Once: a second time, within seconds, gets the same answer (a double click), later none.
-async fn approve(mount: &Mount, jar: &Jar, transaction: &Transaction, digest: [u8; 32]) -> Result<Answer, Problem> {
+async fn approve(mount: &Mount, jar: &Jar, transaction: &Transaction, digest: [u8; 32]) -> Result<Answer, Box<Problem>> {
     let first = async {
         if mount.memory.decision(digest).is_some() {
             return Err(ApprovalError::AlreadyDecided);
@@ -109,23 +109,23 @@ async fn approve(mount: &Mount, jar: &Jar, transaction: &Transaction, digest: [u
     };
     match mount.memory.approvals.try_get_with(digest, first).await {
         Ok(approval) => Ok(approval.answer()),
-        Err(error) => Err(error.problem(mount)),
+        Err(error) => Err(Box::new(error.problem(mount))),
     }
 }
 
 /// A client that the operator vouches for is told at once; about the others the person decides
 /// (D-12: nobody has signed in yet).
-fn deny(mount: &Mount, transaction: &Transaction, digest: [u8; 32]) -> Result<Answer, Problem> {
+fn deny(mount: &Mount, transaction: &Transaction, digest: [u8; 32]) -> Result<Answer, Box<Problem>> {
     match mount.memory.decide(digest, Decision::Denied) {
         Decided::Now => mount.metrics.consent(Consent::Denied),
         Decided::Before(Decision::Denied) => {}
-        Decided::Before(Decision::Approved) => return Err(Problem::already_answered()),
+        Decided::Before(Decision::Approved) => return Err(Box::new(Problem::already_answered())),
     }
     let declined = mount.authority.decline(transaction, AnswerError::AccessDenied, "the person said no");
     if transaction.consent_facts().is_configured {
         Ok(answer::see_other(&declined.to_url()))
     } else {
-        Err(Problem::denied(&transaction.client_name, &declined))
+        Err(Box::new(Problem::denied(&transaction.client_name, &declined)))
     }
 }
 

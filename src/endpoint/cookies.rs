@@ -214,7 +214,8 @@ fn chunk_name(login: &str, index: usize) -> String {
 
 /// The start of the text's SHA-256, in hexadecimal.
 fn digits(text: &str) -> String {
-    sha256(text.as_bytes()).iter().take(NAME_DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
+    let digest = u64::from_be_bytes(sha256(text.as_bytes()).first_chunk().copied().unwrap_or_default());
+    format!("{digest:0NAME_DIGITS$x}")
 }
 
 #[cfg(test)]
