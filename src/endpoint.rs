@@ -26,11 +26,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::BodyExt;
 use tower_service::Service;
 use url::Url;
-use warp::{
-    Filter, Rejection,
-    filters::BoxedFilter,
-    reject::MethodNotAllowed,
-};
+use warp::{Filter, Rejection, filters::BoxedFilter, reject::MethodNotAllowed};
 
 use self::{
     answer::Answer,
@@ -276,9 +272,9 @@ fn asked() -> impl Filter<Extract = (Asked,), Error = Rejection> + Clone {
 
 /// The query's pairs; no query is an empty one.
 fn query() -> impl Filter<Extract = (Parameters,), Error = Rejection> + Clone {
-    warp::query::raw().or_else(|_| async { Ok::<_, Rejection>((String::new(),)) }).map(|query: String| {
-        Parameters::parse(query.as_bytes())
-    })
+    warp::query::raw()
+        .or_else(|_| async { Ok::<_, Rejection>((String::new(),)) })
+        .map(|query: String| Parameters::parse(query.as_bytes()))
 }
 
 /// The form's pairs.

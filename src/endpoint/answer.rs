@@ -145,7 +145,13 @@ fn quality(range: &str) -> u16 {
     let q = range.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("q="));
     let Some(q) = q else { return 1000 };
     match q.split_once('.') {
-        None => if q == "0" { 0 } else { 1000 },
+        None => {
+            if q == "0" {
+                0
+            } else {
+                1000
+            }
+        }
         Some(("0", digits)) => format!("{digits:0<3}").get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0),
         Some(_) => 1000,
     }

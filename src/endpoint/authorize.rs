@@ -33,13 +33,7 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Paramete
     }
 }
 
-async fn begun(
-    mount: &Mount,
-    asked: &Asked,
-    jar: &Jar,
-    browser: &BrowserBinding,
-    transaction: &Transaction,
-) -> Answer {
+async fn begun(mount: &Mount, asked: &Asked, jar: &Jar, browser: &BrowserBinding, transaction: &Transaction) -> Answer {
     let client_type = transaction.client_kind.label();
     let client_id = transaction.client_id.as_str().as_bytes();
     if let Err(limited) = mount.limiters.authorizations.client(asked.address, client_id) {

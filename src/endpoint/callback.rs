@@ -65,7 +65,9 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Paramete
 fn pending(mount: &Mount, jar: &Jar, parameters: &Parameters) -> Result<PendingLogin, (Callback, Box<Problem>)> {
     let state = match parameters.get("state") {
         Ok(Some(state)) => state,
-        Ok(None) => return Err((Callback::StateMissing, Box::new(Problem::callback("the parameter state is missing")))),
+        Ok(None) => {
+            return Err((Callback::StateMissing, Box::new(Problem::callback("the parameter state is missing"))));
+        }
         Err(Duplicate(_)) => {
             parameters.all("state").for_each(|state| mount.memory.burn(state));
             return Err((Callback::DuplicateParam, Box::new(Problem::callback("the parameter state is there twice"))));
@@ -155,7 +157,10 @@ async fn signed_in(
 
 fn issue_failed(mount: &Mount, pending: &PendingLogin, error: &IssueError) -> (Callback, End) {
     let decline = |outcome, code| {
-        (outcome, End::Client(mount.authority.decline(&pending.transaction, code, &answer::describe(&error.to_string()))))
+        (
+            outcome,
+            End::Client(mount.authority.decline(&pending.transaction, code, &answer::describe(&error.to_string()))),
+        )
     };
     match error {
         IssueError::Expired => (Callback::StateExpired, End::Person(Box::new(Problem::login_expired()))),

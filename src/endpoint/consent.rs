@@ -94,7 +94,12 @@ fn open(mount: &Mount, jar: &Jar, sealed: &str) -> Result<Transaction, Box<Probl
 }
 
 /// Once: a second time, within seconds, gets the same answer (a double click), later none.
-async fn approve(mount: &Mount, jar: &Jar, transaction: &Transaction, digest: [u8; 32]) -> Result<Answer, Box<Problem>> {
+async fn approve(
+    mount: &Mount,
+    jar: &Jar,
+    transaction: &Transaction,
+    digest: [u8; 32],
+) -> Result<Answer, Box<Problem>> {
     let first = async {
         if mount.memory.decision(digest).is_some() {
             return Err(ApprovalError::AlreadyDecided);

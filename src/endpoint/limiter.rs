@@ -200,8 +200,8 @@ mod tests {
         for client in ["a", "b", "c"] {
             assert!(limiter.client(office, client.as_bytes()).is_ok());
             assert!(limiter.client(office, client.as_bytes()).is_ok());
-            let limited = limiter.client(office, client.as_bytes()).unwrap_err();
-            assert!(limited.retry_after >= Duration::from_secs(1) && limited.retry_after <= Duration::from_hours(1));
+            let refusal = limiter.client(office, client.as_bytes()).unwrap_err();
+            assert!(refusal.retry_after >= Duration::from_secs(1) && refusal.retry_after <= Duration::from_hours(1));
         }
     }
 

@@ -111,13 +111,10 @@ impl Problem {
             )
             .step("If you trust the program: remove this server there and add it again.")
             .step("If you came here by a link in a message or on a page, close this window."),
-            PageError::TooLong => Self::new(
-                status,
-                code,
-                "The request is too long",
-                "The program sent more than a sign-in can carry.",
-            )
-            .step("Tell the people who make the program."),
+            PageError::TooLong => {
+                Self::new(status, code, "The request is too long", "The program sent more than a sign-in can carry.")
+                    .step("Tell the people who make the program.")
+            }
             _ => Self::new(
                 status,
                 code,
@@ -282,9 +279,14 @@ impl Problem {
 
     /// A body that was not read, a method that is not known: what HTTP itself refuses.
     pub(super) fn http(status: StatusCode, reason: &str) -> Self {
-        Self::new(status, "invalid_request", "This request cannot be answered", "Your browser sent something unexpected.")
-            .step(START_AGAIN)
-            .detail(reason)
+        Self::new(
+            status,
+            "invalid_request",
+            "This request cannot be answered",
+            "Your browser sent something unexpected.",
+        )
+        .step(START_AGAIN)
+        .detail(reason)
     }
 
     fn link(mut self, answer: &ClientAnswer) -> Self {

@@ -31,11 +31,7 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, body: Bytes) -> Answ
     }
 }
 
-fn register(
-    mount: &Mount,
-    asked: &Asked,
-    body: &[u8],
-) -> Result<Result<Registered, RegistrationError>, Limited> {
+fn register(mount: &Mount, asked: &Asked, body: &[u8]) -> Result<Result<Registered, RegistrationError>, Limited> {
     let limiter = &mount.limiters.registrations;
     limiter.address(asked.address)?;
     let registered = RegistrationRequest::parse(body).and_then(|request| mount.authority.register(&request));

@@ -48,7 +48,7 @@ fn s07_cookies_are_marked_and_small() {
 fn s04_doubled_and_planted_cookies_are_ignored() {
     let value = BrowserBinding::random();
     let own = sent_back(&[HTTPS.set_browser(&value, LIFETIME).unwrap()]);
-    assert_eq!(HTTPS.browsers(&joined(&own)), [value.clone()]);
+    assert_eq!(HTTPS.browsers(&joined(&own)), std::slice::from_ref(&value));
     let doubled = [own[0].clone(), own[0].clone()];
     assert!(HTTPS.browsers(&joined(&doubled)).is_empty());
     let name = own[0].split('=').next().unwrap();
@@ -61,10 +61,8 @@ fn s04_doubled_and_planted_cookies_are_ignored() {
 #[test]
 fn b3_flows_in_parallel_keep_their_cookies() {
     let (one, two) = (BrowserBinding::random(), BrowserBinding::random());
-    let mut cookies = sent_back(&[
-        HTTPS.set_browser(&one, LIFETIME).unwrap(),
-        HTTPS.set_browser(&two, LIFETIME).unwrap(),
-    ]);
+    let mut cookies =
+        sent_back(&[HTTPS.set_browser(&one, LIFETIME).unwrap(), HTTPS.set_browser(&two, LIFETIME).unwrap()]);
     for state in ["a", "b"] {
         cookies.extend(sent_back(&HTTPS.set_login(&Jar::default(), state, &state.repeat(5000), LIFETIME).unwrap()));
     }
