@@ -58,7 +58,7 @@ export class Person {
     for (const form of forms) {
       const buttons = form.querySelectorAll('button, input[type=submit]').filter((button) => (button.getAttribute('type') ?? 'submit') === 'submit');
       const wanted = decision === 'approve' ? APPROVE : DENY;
-      const label = (button) => `${button.text} ${button.getAttribute('value') ?? ''}`;
+      const label = (button) => button.text.trim() || button.getAttribute('value') || '';
       const pressed = buttons.find((button) => wanted.test(label(button))) ?? (decision === 'approve' && buttons.length === 1 ? buttons[0] : undefined);
       if (!pressed) continue;
       const fields = new URLSearchParams();

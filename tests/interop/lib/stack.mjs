@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { freePort, ready, start, stop } from './processes.mjs';
 
 const HERE = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const GATEWAY = resolve(process.env.VESTIBULE ?? join(HERE, '../../target/debug/vestibule'));
+export const GATEWAY = resolve(process.env.VESTIBULE ?? join(HERE, '../../target/debug/vestibule'));
 /** With the Python SDK 1.x, which the server fixture uses. */
 export const PYTHON = join(HERE, '.venv/bin/python');
 /** With the Python SDK 2.x. */
@@ -24,8 +24,9 @@ export class Stack {
    * @param {object} [options.routes]  public path -> `typescript` | `python`
    * @param {object} [options.lifetimes]  as in the gateway's configuration
    * @param {number} [options.providerTokenSeconds]  life of the provider's access tokens
+   * @param {boolean} [options.providerDown]  leave the provider to `startProvider`
    */
-  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300 }) {
+  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false }) {
     const stack = new Stack();
     stack.dir = dir;
     mkdirSync(dir, { recursive: true });
@@ -36,16 +37,8 @@ export class Stack {
     stack.adminOrigin = `http://127.0.0.1:${adminPort}`;
     stack.providerOrigin = `http://127.0.0.1:${providerPort}`;
 
-    stack.provider = start('provider', process.execPath, [join(HERE, 'fixtures/provider.mjs')], {
-      log: join(dir, 'provider.log'),
-      env: {
-        PORT: providerPort,
-        REDIRECT_URIS: `${stack.origin}/auth/callback`,
-        CLIENT_ID: 'vestibule',
-        CLIENT_SECRET: stack.clientSecret,
-        ACCESS_TOKEN_SECONDS: providerTokenSeconds,
-      },
-    });
+    stack.providerTokenSeconds = providerTokenSeconds;
+    const starting = providerDown ? [] : [stack.startProvider()];
 
     stack.backends = {};
     for (const kind of new Set(Object.values(routes))) {
@@ -54,13 +47,13 @@ export class Stack {
       stack.backends[kind] = { handle, url: `http://127.0.0.1:${backendPort}/mcp` };
     }
 
-    await ready(stack.provider, () => answers(`${stack.providerOrigin}/.well-known/openid-configuration`, 200));
-    for (const { handle, url } of Object.values(stack.backends)) await ready(handle, () => answers(url));
+    for (const { handle, url } of Object.values(stack.backends)) starting.push(ready(handle, () => answers(url)));
+    await Promise.all(starting);
 
     stack.config = join(dir, 'gateway.yaml');
     // JSON is YAML.
     writeFileSync(stack.config, JSON.stringify(stack.configuration({ port, adminPort, routes, lifetimes }), null, 2));
-    await stack.startGateway();
+    await stack.startGateway(providerDown ? '/healthz' : '/readyz');
     return stack;
   }
 
@@ -85,9 +78,24 @@ export class Stack {
     };
   }
 
-  async startGateway() {
+  async startProvider() {
+    this.provider = start('provider', process.execPath, [join(HERE, 'fixtures/provider.mjs')], {
+      log: join(this.dir, 'provider.log'),
+      env: {
+        PORT: new URL(this.providerOrigin).port,
+        REDIRECT_URIS: `${this.origin}/auth/callback`,
+        CLIENT_ID: 'vestibule',
+        CLIENT_SECRET: this.clientSecret,
+        ACCESS_TOKEN_SECONDS: this.providerTokenSeconds,
+      },
+    });
+    await ready(this.provider, () => answers(`${this.providerOrigin}/.well-known/openid-configuration`, 200));
+  }
+
+  /** @param {string} probe  what has to answer 200 on the admin listener */
+  async startGateway(probe = '/readyz') {
     this.gateway = start('gateway', GATEWAY, ['serve', '--config', this.config], { log: join(this.dir, 'gateway.log') });
-    await ready(this.gateway, () => answers(`${this.adminOrigin}/readyz`, 200));
+    await ready(this.gateway, () => answers(`${this.adminOrigin}${probe}`, 200));
   }
 
   /** As a power cut would: no signal handler runs. */
@@ -111,7 +119,8 @@ export class Stack {
   }
 
   async close() {
-    await Promise.all([this.gateway, this.provider, ...Object.values(this.backends).map(({ handle }) => handle)].map((handle) => stop(handle)));
+    const all = [this.gateway, this.provider, ...Object.values(this.backends).map(({ handle }) => handle)];
+    await Promise.all(all.filter(Boolean).map((handle) => stop(handle)));
   }
 }
 

@@ -4,13 +4,13 @@ import { createServer } from 'node:http';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { CHROMIUM, FLAGS } from '../lib/chromium.mjs';
 import { Person } from '../lib/person.mjs';
 import { freePort } from '../lib/processes.mjs';
 import * as stranger from '../lib/stranger.mjs';
 
 export const title = 'Chromium: consent, sign-in, refusal';
 
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const NARROW = { width: 320, height: 640 };
 const REDIRECT = { redirect_uris: ['http://127.0.0.1/callback'] };
 
@@ -21,7 +21,7 @@ export async function run({ checks, openStack, screenshots }) {
   const { server } = await stranger.discover(resource);
   const client = (await stranger.register(server, { client_name: 'Chromium <b>& friends</b>', ...REDIRECT })).body;
   const callback = await callbackServer();
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
   checks.print(`  (Chromium ${browser.version()})`);
 
   /** A fresh profile; what its console says about our pages is kept. */

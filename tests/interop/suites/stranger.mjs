@@ -99,6 +99,12 @@ export async function run({ checks, openStack }) {
   const exchanges = seen.filter(({ route, grant_type: type }) => route === 'token' && type === 'authorization_code');
   checks.ok(exchanges.length > 0 && exchanges.every((exchange) => exchange.code_verifier), 'we use PKCE towards the provider');
   checks.ok(seen.every((entry) => !entry.resource), "the client's resource does not leak to the provider");
+
+  checks.ok((await stack.metric('vestibule_auth_logins_total', { outcome: 'ok' })) >= 2, 'the sign-ins are counted');
+  checks.ok((await stack.metric('vestibule_token_requests_total', { grant_type: 'refresh_token', outcome: 'ok' })) === 1, 'so is the refresh');
+  checks.ok((await stack.metric('vestibule_token_verifications_total', { outcome: 'revoked' })) >= 1, 'and the revoked token that was tried');
+  await stack.close();
+  checks.equal(stack.gateway.exit, 0, 'SIGTERM ends it with exit code 0');
 }
 
 /** The person says no, here or at the provider. */
