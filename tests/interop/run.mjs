@@ -24,6 +24,7 @@ if (unknown.length > 0) {
 process.on('exit', killAll);
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 
+if (chosen === all) rmSync(join(OUT, 'screenshots'), { recursive: true, force: true });
 let [passed, failed] = [0, 0];
 for (const name of chosen) {
   const dir = join(OUT, 'interop', name);
