@@ -25,8 +25,9 @@ export class Stack {
    * @param {object} [options.lifetimes]  as in the gateway's configuration
    * @param {number} [options.providerTokenSeconds]  life of the provider's access tokens
    * @param {boolean} [options.providerDown]  leave the provider to `startProvider`
+   * @param {boolean} [options.byEnvironment]  configure the gateway by variables alone, without a file
    */
-  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false }) {
+  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false }) {
     const stack = new Stack();
     stack.dir = dir;
     mkdirSync(dir, { recursive: true });
@@ -50,9 +51,15 @@ export class Stack {
     for (const { handle, url } of Object.values(stack.backends)) starting.push(ready(handle, () => answers(url)));
     await Promise.all(starting);
 
-    stack.config = join(dir, 'gateway.yaml');
-    // JSON is YAML.
-    writeFileSync(stack.config, JSON.stringify(stack.configuration({ port, adminPort, routes, lifetimes }), null, 2));
+    const configuration = stack.configuration({ port, adminPort, routes, lifetimes });
+    stack.variables = byEnvironment ? variables(configuration) : {};
+    stack.arguments = ['serve'];
+    if (!byEnvironment) {
+      const file = join(dir, 'gateway.yaml');
+      // JSON is YAML.
+      writeFileSync(file, JSON.stringify(configuration, null, 2));
+      stack.arguments.push('--config', file);
+    }
     await stack.startGateway(providerDown ? '/healthz' : '/readyz');
     return stack;
   }
@@ -71,6 +78,7 @@ export class Stack {
           client_secret: this.clientSecret,
           required_scopes: ['openid', 'email'],
           allow_insecure_http: true,
+          timeout: '3s',
           lifetimes,
           routes: Object.entries(routes).map(([path, kind]) => ({ path, backend: this.backends[kind].url })),
         },
@@ -94,7 +102,7 @@ export class Stack {
 
   /** @param {string} probe  what has to answer 200 on the admin listener */
   async startGateway(probe = '/readyz') {
-    this.gateway = start('gateway', GATEWAY, ['serve', '--config', this.config], { log: join(this.dir, 'gateway.log') });
+    this.gateway = start('gateway', GATEWAY, this.arguments, { log: join(this.dir, 'gateway.log'), env: this.variables, cwd: this.dir });
     await ready(this.gateway, () => answers(`${this.adminOrigin}${probe}`, 200));
   }
 
@@ -122,6 +130,26 @@ export class Stack {
     const all = [this.gateway, this.provider, ...Object.values(this.backends).map(({ handle }) => handle)];
     await Promise.all(all.filter(Boolean).map((handle) => stop(handle)));
   }
+}
+
+/** The same configuration as variables; for one provider with one route. */
+function variables({ public_url: url, listen, admin_listen: adminListen, storage, providers }) {
+  const [[name, provider]] = Object.entries(providers);
+  const prefix = `VESTIBULE_${name.toUpperCase()}`;
+  return {
+    VESTIBULE_PUBLIC_URL: url,
+    VESTIBULE_LISTEN: listen,
+    VESTIBULE_ADMIN_LISTEN: adminListen,
+    VESTIBULE_STORAGE: storage.backend,
+    VESTIBULE_STORAGE_PATH: storage.path,
+    VESTIBULE_PROVIDERS: name,
+    [`${prefix}_CONFIG_URL`]: provider.config_url,
+    [`${prefix}_CLIENT_ID`]: provider.client_id,
+    [`${prefix}_CLIENT_SECRET`]: provider.client_secret,
+    [`${prefix}_REQUIRED_SCOPES`]: provider.required_scopes.join(' '),
+    [`${prefix}_ALLOW_INSECURE_HTTP`]: 'true',
+    [`${prefix}_BACKEND`]: provider.routes[0].backend,
+  };
 }
 
 async function answers(url, status) {
