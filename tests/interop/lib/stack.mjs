@@ -11,6 +11,8 @@ export const GATEWAY = resolve(process.env.VESTIBULE ?? join(HERE, '../../target
 export const PYTHON = join(HERE, '.venv/bin/python');
 /** With the Python SDK 2.x. */
 export const PYTHON_NEXT = join(HERE, '.venv-next/bin/python');
+/** With what the Python example needs. */
+export const PYTHON_EXAMPLES = join(HERE, '.venv-examples/bin/python');
 
 const SERVERS = {
   typescript: (port, options) => start('server_typescript', process.execPath, [join(HERE, 'fixtures/server_typescript.mjs')], { ...options, env: { PORT: port } }),
@@ -21,13 +23,14 @@ export class Stack {
   /**
    * @param {object} options
    * @param {string} options.dir       logs and state
-   * @param {object} [options.routes]  public path -> `typescript` | `python`
+   * @param {object} [options.routes]  public path -> `typescript` | `python`, or a function that starts a server on a port
    * @param {object} [options.lifetimes]  as in the gateway's configuration
    * @param {number} [options.providerTokenSeconds]  life of the provider's access tokens
    * @param {boolean} [options.providerDown]  leave the provider to `startProvider`
    * @param {boolean} [options.byEnvironment]  configure the gateway by variables alone, without a file
+   * @param {string} [options.example]  an example's configuration file instead of one of ours
    */
-  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false }) {
+  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, example }) {
     const stack = new Stack();
     stack.dir = dir;
     mkdirSync(dir, { recursive: true });
@@ -44,7 +47,7 @@ export class Stack {
     stack.backends = {};
     for (const kind of new Set(Object.values(routes))) {
       const backendPort = await freePort();
-      const handle = SERVERS[kind](backendPort, { log: join(dir, `server_${kind}.log`) });
+      const handle = (SERVERS[kind] ?? kind)(backendPort, { log: join(dir, `server_${kind.name ?? kind}.log`) });
       stack.backends[kind] = { handle, url: `http://127.0.0.1:${backendPort}/mcp` };
     }
 
@@ -52,14 +55,11 @@ export class Stack {
     await Promise.all(starting);
 
     const configuration = stack.configuration({ port, adminPort, routes, lifetimes });
-    stack.variables = byEnvironment ? variables(configuration) : {};
-    stack.arguments = ['serve'];
-    if (!byEnvironment) {
-      const file = join(dir, 'gateway.yaml');
-      // JSON is YAML.
-      writeFileSync(file, JSON.stringify(configuration, null, 2));
-      stack.arguments.push('--config', file);
-    }
+    stack.variables = example ? overExample(configuration) : byEnvironment ? variables(configuration) : {};
+    const file = example ?? join(dir, 'gateway.yaml');
+    // JSON is YAML.
+    if (!example) writeFileSync(file, JSON.stringify(configuration, null, 2));
+    stack.configArguments = byEnvironment ? [] : ['--config', file];
     await stack.startGateway(providerDown ? '/healthz' : '/readyz');
     return stack;
   }
@@ -102,7 +102,7 @@ export class Stack {
 
   /** @param {string} probe  what has to answer 200 on the admin listener */
   async startGateway(probe = '/readyz') {
-    this.gateway = start('gateway', GATEWAY, this.arguments, { log: join(this.dir, 'gateway.log'), env: this.variables, cwd: this.dir });
+    this.gateway = start('gateway', GATEWAY, ['serve', ...this.configArguments], { log: join(this.dir, 'gateway.log'), env: this.variables, cwd: this.dir });
     await ready(this.gateway, () => answers(`${this.adminOrigin}${probe}`, 200));
   }
 
@@ -149,6 +149,23 @@ function variables({ public_url: url, listen, admin_listen: adminListen, storage
     [`${prefix}_REQUIRED_SCOPES`]: provider.required_scopes.join(' '),
     [`${prefix}_ALLOW_INSECURE_HTTP`]: 'true',
     [`${prefix}_BACKEND`]: provider.routes[0].backend,
+  };
+}
+
+/** What an example leaves open, and the addresses that are others here, over its file. */
+function overExample(configuration) {
+  const [provider] = Object.values(configuration.providers);
+  return {
+    OIDC_CONFIG_URL: provider.config_url,
+    OIDC_CLIENT_ID: provider.client_id,
+    OIDC_CLIENT_SECRET: provider.client_secret,
+    PUBLIC_URL: configuration.public_url,
+    VESTIBULE_LISTEN: configuration.listen,
+    VESTIBULE_ADMIN_LISTEN: configuration.admin_listen,
+    VESTIBULE_STORAGE: configuration.storage.backend,
+    VESTIBULE_STORAGE_PATH: configuration.storage.path,
+    VESTIBULE_OIDC_ALLOW_INSECURE_HTTP: 'true',
+    VESTIBULE_OIDC_BACKEND: provider.routes[0].backend,
   };
 }
 
