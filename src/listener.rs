@@ -3,6 +3,7 @@
 //! It knows nothing of paths or of what a request means: whatever it reads goes to one handler.
 
 mod connection;
+pub mod tls;
 
 use std::{
     io,
@@ -24,6 +25,7 @@ use tracing::{error, info, warn};
 
 pub use connection::Peer;
 
+use self::tls::Tls;
 use crate::{
     body::Body,
     config::plan::LimitsPlan,
@@ -48,6 +50,7 @@ pub struct Listener {
     /// How many permits there are in all.
     capacity: u32,
     metrics: Option<Arc<Metrics>>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// How a drain ended.
@@ -70,7 +73,13 @@ impl Listener {
         let socket = TcpListener::bind(address).await?;
         let capacity = u32::try_from(limits.connections.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let permits = Arc::new(Semaphore::new(usize::try_from(capacity).unwrap_or(Semaphore::MAX_PERMITS)));
-        Ok(Self { socket, limits: limits.clone(), permits, capacity, metrics })
+        Ok(Self { socket, limits: limits.clone(), permits, capacity, metrics, tls: None })
+    }
+
+    /// Speaks TLS, and nothing else, on every connection. Keep the `Arc` to replace the certificate.
+    #[must_use]
+    pub fn with_tls(self, tls: Arc<Tls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// The address that was bound; tells the port when `:0` was asked for.
@@ -91,7 +100,7 @@ impl Listener {
         H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let Self { socket, limits, permits, capacity, metrics } = self;
+        let Self { socket, limits, permits, capacity, metrics, tls } = self;
         let protocol = Arc::new(connection::protocol(&limits));
         let (draining, _) = watch::channel(());
         let (ending, _) = watch::channel(());
@@ -111,14 +120,15 @@ impl Listener {
             prepare(&stream);
             let running = metrics.as_deref().map(Metrics::connection);
             let peer = Peer::new(address, ending.subscribe(), Hold { _permit: permit, _running: running });
-            tasks.spawn(connection::run(
-                stream,
-                peer,
-                handler.clone(),
-                Arc::clone(&protocol),
-                limits.header_timeout,
-                draining.subscribe(),
-            ));
+            let (handler, protocol, draining) = (handler.clone(), Arc::clone(&protocol), draining.subscribe());
+            let deadline = tokio::time::Instant::now() + limits.header_timeout;
+            match &tls {
+                None => tasks.spawn(connection::run(stream, peer, handler, protocol, deadline, draining)),
+                Some(tls) => {
+                    let tls = Arc::clone(tls);
+                    tasks.spawn(connection::run_secured(tls, stream, peer, handler, protocol, deadline, draining))
+                }
+            };
         }
         drop(socket);
         // A closed channel would read as "changed": both senders live until the end.

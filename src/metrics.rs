@@ -14,7 +14,7 @@ use prometheus::{
 use outcome::{
     Authorize, Backend, Callback, ClientType, Consent, GrantType, JwksTrigger, Limiter, ProviderEndpoint,
     ProviderRefresh, Refresh, RefreshReuse, Registration, RegistrationMethod, RevocationInitiator, SealedKind,
-    StoreOperation, StoreOutcome, StreamKind, TokenRequest, TokenType, Verification,
+    StoreOperation, StoreOutcome, StreamKind, TlsHandshake, TokenRequest, TokenType, Verification,
 };
 
 /// All families of one process. Cheap to share behind an `Arc`.
@@ -60,6 +60,8 @@ pub struct Metrics {
     config_objects: IntGaugeVec,
     config_info: IntGaugeVec,
     connections: IntGauge,
+    tls_handshakes: IntCounterVec,
+    tls_not_after: IntGaugeVec,
 }
 
 /// The handles of one provider.
@@ -79,6 +81,13 @@ pub struct RouteMetrics {
     backend: Arc<[IntCounter]>,
     in_flight: IntGauge,
     head_duration: prometheus::Histogram,
+}
+
+/// The handles of a TLS listener.
+#[derive(Clone, Debug)]
+pub struct TlsMetrics {
+    handshakes: Arc<[IntCounter]>,
+    not_after: IntGaugeVec,
 }
 
 /// Counts something as running until it is dropped.
@@ -344,6 +353,18 @@ impl Metrics {
                 "Always 1; the label is a hash of the running configuration without its secrets.",
                 &["sha256"],
             )?,
+            tls_handshakes: counter(
+                r,
+                "vestibule_tls_handshakes_total",
+                "TLS handshakes of clients by outcome.",
+                &["outcome"],
+            )?,
+            tls_not_after: gauge(
+                r,
+                "vestibule_tls_certificate_not_after_timestamp_seconds",
+                "When the certificate in use expires; the name is its file.",
+                &["name"],
+            )?,
             registry,
         }))
     }
@@ -470,6 +491,17 @@ impl Metrics {
         set("client", clients);
         self.config_info.reset();
         self.config_info.with_label_values(&[sha256]).set(1);
+    }
+
+    /// The handles of a TLS listener; its outcome counters exist at zero from now on.
+    pub fn tls(&self) -> TlsMetrics {
+        TlsMetrics {
+            handshakes: TlsHandshake::ALL
+                .iter()
+                .map(|o| self.tls_handshakes.with_label_values(&[o.as_str()]))
+                .collect(),
+            not_after: self.tls_not_after.clone(),
+        }
     }
 
     /// Counts an open connection until the result is dropped.
@@ -662,6 +694,23 @@ impl RouteMetrics {
     /// Counts a long-lived response as open until the result is dropped.
     pub fn stream(&self, kind: StreamKind) -> Running {
         Running::new(&self.all.backend_streams.with_label_values(&[&*self.id, kind.as_str()]))
+    }
+}
+
+// === impl TlsMetrics ===
+
+impl TlsMetrics {
+    /// A handshake ended.
+    pub fn handshake(&self, outcome: TlsHandshake) {
+        if let Some(counter) = position(TlsHandshake::ALL, outcome).and_then(|index| self.handshakes.get(index)) {
+            counter.inc();
+        }
+    }
+
+    /// Another certificate is in use; `not_after` in seconds since the epoch.
+    pub fn certificate(&self, name: &str, not_after: u64) {
+        self.not_after.reset();
+        self.not_after.with_label_values(&[name]).set(i64::try_from(not_after).unwrap_or(i64::MAX));
     }
 }
 

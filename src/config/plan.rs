@@ -56,6 +56,15 @@ pub enum StoragePlan {
     },
 }
 
+/// Where the public listener's certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsPlan {
+    /// PEM: the server's certificate, then the rest of its chain.
+    pub certificate: PathBuf,
+    /// PEM: the private key of that certificate, not encrypted.
+    pub key: PathBuf,
+}
+
 /// Bounds of the public listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitsPlan {

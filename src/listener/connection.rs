@@ -20,12 +20,13 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 use tracing::debug;
 
-use super::Hold;
+use super::{Hold, tls::Tls};
 use crate::{body::Body, config::plan::LimitsPlan};
 
 /// The smallest buffer that hyper accepts.
@@ -118,13 +119,38 @@ pub(super) fn protocol(limits: &LimitsPlan) -> Protocol {
     builder
 }
 
-/// Serves one connection to its end. Generic over the stream: TLS is one more stream type.
+/// Serves one connection to its end, TLS first.
+pub(super) async fn run_secured<H, F>(
+    tls: Arc<Tls>,
+    stream: TcpStream,
+    peer: Peer,
+    handler: H,
+    protocol: Arc<Protocol>,
+    deadline: Instant,
+    mut draining: watch::Receiver<()>,
+) where
+    H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let secured = tokio::select! {
+        biased;
+        // Nothing was asked on it yet: whoever it is can ask the next instance.
+        _ = draining.changed() => return,
+        secured = tls.handshake(stream, peer.0.address, deadline) => secured,
+    };
+    if let Some(secured) = secured {
+        run(secured, peer, handler, protocol, deadline, draining).await;
+    }
+}
+
+/// Serves one connection to its end. Generic over the stream: TLS is one more stream type. The
+/// first request's header must be there by `deadline`.
 pub(super) async fn run<I, H, F>(
     io: I,
     peer: Peer,
     handler: H,
     protocol: Arc<Protocol>,
-    header_timeout: Duration,
+    deadline: Instant,
     mut draining: watch::Receiver<()>,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -140,7 +166,7 @@ pub(super) async fn run<I, H, F>(
     // Ours and the service's; more means that somebody works for a request.
     let at_rest = Arc::strong_count(&connection);
     let mut served = pin!(protocol.serve_connection_with_upgrades(TokioIo::new(io), service));
-    let mut look = pin!(sleep(header_timeout));
+    let mut look = pin!(sleep_until(deadline));
     let mut drain = pin!(draining.changed());
     let mut drained = false;
     let mut seen = 0;

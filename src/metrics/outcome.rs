@@ -257,3 +257,11 @@ labels! {
     /// Sealed values that no key opens.
     SealedKind { Grant = "grant", Code = "code", Key = "key", State = "state", Client = "client", Token = "token" }
 }
+
+labels! {
+    /// How a TLS handshake of a client ended.
+    TlsHandshake {
+        Ok = "ok", Timeout = "timeout", Closed = "closed", PlainHttp = "plain_http", Incompatible = "incompatible",
+        CertificateRefused = "certificate_refused", ProtocolError = "protocol_error",
+    }
+}
