@@ -67,7 +67,7 @@ pub struct Backend {
     reserved: Vec<HeaderName>,
     max_body: u64,
     response_timeout: Duration,
-    metrics: RouteMetrics,
+    metrics: Arc<RouteMetrics>,
 }
 
 /// What we tell the backend about the request.
@@ -125,7 +125,7 @@ impl Forwarder {
             reserved: reserved.into_iter().flatten().cloned().collect(),
             max_body: route.max_body,
             response_timeout: route.backend.response_timeout,
-            metrics,
+            metrics: Arc::new(metrics),
         })
     }
 }
@@ -141,7 +141,7 @@ impl Backend {
         add: &ForwardHeaders,
         lease: L,
     ) -> Response<Body> {
-        let mut ending = Ending::new(self.metrics.clone());
+        let mut ending = Ending::new(Arc::clone(&self.metrics));
         match self.exchange(request, add, lease, &mut ending).await {
             Ok(response) => response,
             Err(failure) => {

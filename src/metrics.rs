@@ -3,6 +3,7 @@
 //! Labels carry configured identifiers and closed sets only: never a path, a person, a client or
 //! an error text. Counters of outcomes exist at zero from the start.
 
+mod http;
 pub mod outcome;
 
 use std::{sync::Arc, time::Duration};
@@ -10,6 +11,8 @@ use std::{sync::Arc, time::Duration};
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+pub use http::HttpMetrics;
 
 use outcome::{
     Authorize, Backend, Callback, ClientType, Consent, GrantType, JwksTrigger, Limiter, ProviderEndpoint,
@@ -73,13 +76,12 @@ pub struct ProviderMetrics {
     verification_duration: prometheus::Histogram,
 }
 
-/// The handles of one route, resolved once: the request path looks nothing up but the status code.
+/// The handles of one route, resolved once.
 #[derive(Clone, Debug)]
 pub struct RouteMetrics {
+    http: HttpMetrics,
     all: Arc<Metrics>,
-    id: Arc<str>,
     backend: Arc<[IntCounter]>,
-    in_flight: IntGauge,
     head_duration: prometheus::Histogram,
 }
 
@@ -449,15 +451,19 @@ impl Metrics {
         }
     }
 
-    /// The handles of a route.
+    /// The handles of a route; its backend's outcome counters exist at zero from now on.
     pub fn route(self: &Arc<Self>, id: &str) -> RouteMetrics {
         RouteMetrics {
+            http: self.http(id),
             backend: Backend::ALL.iter().map(|o| self.backend_requests.with_label_values(&[id, o.as_str()])).collect(),
-            in_flight: self.http_in_flight.with_label_values(&[id]),
             head_duration: self.backend_head_duration.with_label_values(&[id]),
             all: Arc::clone(self),
-            id: id.into(),
         }
+    }
+
+    /// The HTTP handles of an endpoint of ours, or of what belongs to no route.
+    pub fn http(self: &Arc<Self>, id: &str) -> HttpMetrics {
+        HttpMetrics::new(Arc::clone(self), id)
     }
 
     /// A limiter refused a request.
@@ -665,18 +671,9 @@ impl ProviderMetrics {
 // === impl RouteMetrics ===
 
 impl RouteMetrics {
-    /// A request was answered with this status after `took`; streams (`None`) have no duration.
-    pub fn http_request(&self, method: &http::Method, status: http::StatusCode, took: Option<Duration>) {
-        let method = method_label(method);
-        self.all.http_requests.with_label_values(&[&*self.id, method, status.as_str()]).inc();
-        if let Some(took) = took {
-            self.all.http_duration.with_label_values(&[&*self.id, method]).observe(took.as_secs_f64());
-        }
-    }
-
-    /// Counts a request as in flight until the result is dropped.
-    pub fn in_flight(&self) -> Running {
-        Running::new(&self.in_flight)
+    /// The series that a route shares with our own endpoints.
+    pub fn http(&self) -> &HttpMetrics {
+        &self.http
     }
 
     /// A forwarded request ended.
@@ -693,7 +690,7 @@ impl RouteMetrics {
 
     /// Counts a long-lived response as open until the result is dropped.
     pub fn stream(&self, kind: StreamKind) -> Running {
-        Running::new(&self.all.backend_streams.with_label_values(&[&*self.id, kind.as_str()]))
+        Running::new(&self.all.backend_streams.with_label_values(&[self.http.id(), kind.as_str()]))
     }
 }
 
@@ -729,20 +726,6 @@ impl Drop for Running {
     }
 }
 
-/// Closed label for a request method.
-fn method_label(method: &http::Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "OTHER",
-    }
-}
-
 fn position<T: PartialEq>(all: &[T], value: T) -> Option<usize> {
     all.iter().position(|one| *one == value)
 }
@@ -767,7 +750,7 @@ mod tests {
     fn what_runs_is_counted_down_again() {
         let metrics = Metrics::new().unwrap();
         let route = metrics.route("auth0/mcp");
-        let open = route.in_flight();
+        let open = route.http().in_flight();
         assert!(metrics.render().contains("vestibule_http_requests_in_flight{route=\"auth0/mcp\"} 1"));
         drop(open);
         assert!(metrics.render().contains("vestibule_http_requests_in_flight{route=\"auth0/mcp\"} 0"));

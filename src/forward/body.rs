@@ -62,7 +62,7 @@ pub(super) struct Revoked;
 /// Counts how an exchange ended, exactly once. Dropped without a word, it was the client's abort.
 #[derive(Debug)]
 pub(super) struct Ending {
-    metrics: Option<RouteMetrics>,
+    metrics: Option<Arc<RouteMetrics>>,
 }
 
 // === impl RequestBody ===
@@ -173,7 +173,7 @@ impl<L: Lease> Body for ResponseBody<L> {
 // === impl Ending ===
 
 impl Ending {
-    pub(super) fn new(metrics: RouteMetrics) -> Self {
+    pub(super) fn new(metrics: Arc<RouteMetrics>) -> Self {
         Self { metrics: Some(metrics) }
     }
 

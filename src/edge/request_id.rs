@@ -1,0 +1,74 @@
+//! One name for a request, from the first proxy to the backend: `X-Request-Id`.
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use aws_lc_rs::rand;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The header's name.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest name that is taken over.
+const MAX_LENGTH: usize = 128;
+
+/// Makes names: unique among all processes, cheap, and no secret.
+#[derive(Debug)]
+pub(super) struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+// === impl RequestIds ===
+
+impl RequestIds {
+    pub(super) fn new() -> Self {
+        let mut bytes = [0; 8];
+        // Without randomness names only repeat after a restart.
+        drop(rand::fill(&mut bytes));
+        Self { process: u64::from_be_bytes(bytes), next: AtomicU64::new(0) }
+    }
+
+    /// The name that a trusted proxy gave, or a new one.
+    pub(super) fn of(&self, headers: &HeaderMap, by_trusted_proxy: bool) -> HeaderValue {
+        let given = by_trusted_proxy.then(|| headers.get(X_REQUEST_ID)).flatten();
+        given.filter(|value| is_decent(value)).cloned().unwrap_or_else(|| self.make())
+    }
+
+    fn make(&self) -> HeaderValue {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut text = String::with_capacity(32);
+        // Writing into a `String` cannot fail.
+        drop(write!(text, "{:016x}{next:016x}", self.process));
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-"))
+    }
+}
+
+/// Visible ASCII of bounded length: it goes into logs (S62).
+fn is_decent(value: &HeaderValue) -> bool {
+    (1..=MAX_LENGTH).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S62: only a trusted proxy names requests, and only decently.
+    #[test]
+    fn s62_who_names_a_request() {
+        let ids = RequestIds::new();
+        let long = "x".repeat(129);
+        for (value, by_trusted_proxy, kept) in
+            [("abc-1", true, true), ("abc-1", false, false), ("a b", true, false), ("", true, false), (&long, true, false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_REQUEST_ID, HeaderValue::try_from(value).unwrap());
+            assert_eq!(ids.of(&headers, by_trusted_proxy) == value, kept, "{value}");
+        }
+        let (first, second) = (ids.of(&HeaderMap::new(), true), ids.of(&HeaderMap::new(), true));
+        assert_ne!(first, second);
+        assert_eq!(first.len(), 32);
+    }
+}
