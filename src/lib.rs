@@ -26,6 +26,7 @@ pub mod demo;
 pub mod egress;
 pub mod endpoint;
 pub mod forward;
+pub mod gate;
 pub mod identity;
 pub mod keys;
 pub mod listener;
@@ -41,7 +42,5 @@ pub mod time;
 
 #[cfg(test)]
 extern crate self as vestibule;
-
 #[cfg(test)]
-#[path = "../tests/support/plan.rs"]
 mod testing;
