@@ -23,6 +23,7 @@ pub mod authority;
 pub mod body;
 pub mod config;
 pub mod demo;
+pub mod edge;
 pub mod egress;
 pub mod endpoint;
 pub mod forward;

@@ -95,6 +95,19 @@ pub enum RouteError {
 // === impl Endpoint ===
 
 impl Endpoint {
+    /// Every value of [`Endpoint::name`].
+    pub const NAMES: [&'static str; 9] = [
+        "authorize",
+        "consent",
+        "callback",
+        "token",
+        "register",
+        "revoke",
+        "jwks",
+        "server_metadata",
+        "resource_metadata",
+    ];
+
     /// A word for logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -171,7 +171,10 @@ mod tests {
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         let headers = response.headers();
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "https://a.example");
-        assert_eq!(headers[ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap(), format!("{HEADERS}, mcp-param-x, x-custom"));
+        assert_eq!(
+            headers[ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap(),
+            format!("{HEADERS}, mcp-param-x, x-custom")
+        );
         assert!(headers[ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap().contains("WWW-Authenticate"));
         assert!(!headers.contains_key("access-control-allow-credentials"));
         asked.insert(ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::try_from("x".repeat(2000)).unwrap());

@@ -1,12 +1,10 @@
 //! One name for a request, from the first proxy to the backend: `X-Request-Id`.
 
-use std::{
-    fmt::Write as _,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::rand;
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::seal;
 
 /// The header's name.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,8 +24,7 @@ pub(super) struct RequestIds {
 impl RequestIds {
     pub(super) fn new() -> Self {
         let mut bytes = [0; 8];
-        // Without randomness names only repeat after a restart.
-        drop(rand::fill(&mut bytes));
+        seal::fill(&mut bytes);
         Self { process: u64::from_be_bytes(bytes), next: AtomicU64::new(0) }
     }
 
@@ -39,9 +36,7 @@ impl RequestIds {
 
     fn make(&self) -> HeaderValue {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut text = String::with_capacity(32);
-        // Writing into a `String` cannot fail.
-        drop(write!(text, "{:016x}{next:016x}", self.process));
+        let text = format!("{:016x}{next:016x}", self.process);
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-"))
     }
 }
@@ -60,9 +55,13 @@ mod tests {
     fn s62_who_names_a_request() {
         let ids = RequestIds::new();
         let long = "x".repeat(129);
-        for (value, by_trusted_proxy, kept) in
-            [("abc-1", true, true), ("abc-1", false, false), ("a b", true, false), ("", true, false), (&long, true, false)]
-        {
+        for (value, by_trusted_proxy, kept) in [
+            ("abc-1", true, true),
+            ("abc-1", false, false),
+            ("a b", true, false),
+            ("", true, false),
+            (&long, true, false),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(X_REQUEST_ID, HeaderValue::try_from(value).unwrap());
             assert_eq!(ids.of(&headers, by_trusted_proxy) == value, kept, "{value}");

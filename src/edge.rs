@@ -1,0 +1,332 @@
+//! One request, start to finish: who sends it, is it for us, whose is it, and what became of it.
+
+mod client_address;
+mod cors;
+mod request_id;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use url::{Position, Url};
+
+use crate::{
+    answer,
+    authority::GrantState,
+    body::Body,
+    config::plan::{Plan, RoutePlan},
+    forward::{Backend, ForwardHeaders, Lease},
+    gate::Gate,
+    listener::Peer,
+    metrics::{HttpMetrics, Metrics, RouteMetrics, Running},
+    route::{
+        Endpoint, RouteError, RouteTable, Target,
+        host::{HostError, Hosts},
+        path::{self, PathError},
+    },
+};
+use client_address::ClientAddress;
+use cors::{Origins, Readers};
+use request_id::{RequestIds, X_REQUEST_ID};
+
+/// Everything that is reachable from outside. Immutable; a new configuration makes a new one.
+pub struct Surface {
+    table: RouteTable,
+    hosts: Hosts,
+    public_url: Url,
+    /// What follows the `for` in `Forwarded`.
+    forwarded_rest: String,
+    trusted_proxies: Vec<IpNet>,
+    request_ids: RequestIds,
+    mounts: Vec<Mount>,
+    /// Counts what belongs to nobody.
+    nobody: HttpMetrics,
+}
+
+/// One provider's mount.
+pub struct Mount {
+    endpoints: Arc<dyn Endpoints>,
+    /// By [`Endpoint::name`].
+    metrics: HashMap<&'static str, HttpMetrics>,
+    routes: Vec<Route>,
+}
+
+/// One protected route.
+#[derive(Debug)]
+pub struct Route {
+    gate: Gate,
+    backend: Backend,
+    origins: Origins,
+    metrics: HttpMetrics,
+}
+
+/// Our own endpoints of one mount.
+pub trait Endpoints: Send + Sync {
+    /// Answers a request for one of them.
+    fn answer(
+        &self,
+        endpoint: Endpoint,
+        request: Request<Incoming>,
+        client_address: IpAddr,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>>;
+}
+
+/// Where a request belongs.
+enum Place<'a> {
+    Endpoint(&'a Mount, Endpoint),
+    Route(&'a Route),
+    Nobody,
+}
+
+/// Why a request is not even looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A backend would send back all it was told, its own credential included.
+    #[error("TRACE is not answered")]
+    Trace,
+}
+
+/// What a forwarded exchange keeps: the grant it may end with, the connection it came on, and its
+/// place in the count.
+struct Stay {
+    grant: Arc<GrantState>,
+    peer: Peer,
+    _running: Running,
+}
+
+// === impl Surface ===
+
+impl Surface {
+    /// Lays out the plan's paths over what runs for them; `mounts` are in the order of
+    /// [`Plan::providers`].
+    ///
+    /// # Errors
+    /// [`RouteError`] if the paths do not fit together.
+    pub fn new(plan: &Plan, mounts: Vec<Mount>, metrics: &Arc<Metrics>) -> Result<Self, RouteError> {
+        let host = &plan.public_url[Position::BeforeHost..Position::AfterPort];
+        Ok(Self {
+            table: RouteTable::build(plan)?,
+            hosts: Hosts::new(plan),
+            forwarded_rest: format!(";host=\"{host}\";proto={}", plan.public_url.scheme()),
+            public_url: plan.public_url.clone(),
+            trusted_proxies: plan.trusted_proxies.clone(),
+            request_ids: RequestIds::new(),
+            mounts,
+            nobody: metrics.http("unknown"),
+        })
+    }
+
+    /// Answers one request of the public listener: one line in the log, one count, one name.
+    pub async fn answer(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+        let begun = Instant::now();
+        let client = ClientAddress::of(&peer, request.headers(), &self.trusted_proxies);
+        let id = self.request_ids.of(request.headers(), client.by_trusted_proxy);
+        let method = request.method().clone();
+        let place = self.place(&request);
+        let (http, path) = match &place {
+            Ok(Place::Endpoint(mount, endpoint)) => {
+                let http = mount.metrics.get(endpoint.name()).unwrap_or(&self.nobody);
+                (http, Some(request.uri().path().to_owned()))
+            }
+            Ok(Place::Route(route)) => (&route.metrics, None),
+            Ok(Place::Nobody) | Err(_) => (&self.nobody, None),
+        };
+        let running = http.in_flight();
+        let ip = client.ip;
+        let mut response = match place {
+            Ok(Place::Route(route)) => {
+                let stay = |grant| Stay { grant, peer, _running: running };
+                self.protected(route, request, &client, &id, stay).await
+            }
+            Ok(Place::Endpoint(mount, endpoint)) => own(mount, endpoint, request, ip).await,
+            Ok(Place::Nobody) => nobody(&request),
+            Err(refused) => refused.into_response(),
+        };
+        response.headers_mut().insert(X_REQUEST_ID, id.clone());
+        let took = begun.elapsed();
+        http.request(&method, response.status(), (!is_stream(&response)).then_some(took));
+        log(http, path.as_deref(), &method, response.status(), took, ip, &id);
+        response
+    }
+
+    fn place(&self, request: &Request<Incoming>) -> Result<Place<'_>, Refused> {
+        let uri = request.uri();
+        path::check(uri.path())?;
+        self.hosts.check(uri, request.headers())?;
+        if request.method() == Method::TRACE {
+            return Err(Refused::Trace);
+        }
+        // The table was built from the same plan as the mounts, so every position exists.
+        let place = self.table.find(uri.path()).and_then(|target| match target {
+            Target::Endpoint { mount, endpoint } => Some(Place::Endpoint(self.mounts.get(mount)?, endpoint)),
+            Target::Gate { mount, route } => Some(Place::Route(self.mounts.get(mount)?.routes.get(route)?)),
+        });
+        Ok(place.unwrap_or(Place::Nobody))
+    }
+
+    /// Origin, then token, then backend; each stops what does not pass, and the backend hears of
+    /// nothing that was stopped (S25).
+    async fn protected(
+        &self,
+        route: &Route,
+        request: Request<Incoming>,
+        client: &ClientAddress,
+        id: &HeaderValue,
+        stay: impl FnOnce(Arc<GrantState>) -> Stay,
+    ) -> Response<Body> {
+        let Ok(readers) = route.origins.check(request.headers(), &self.hosts, &self.public_url) else {
+            return answer::error(StatusCode::FORBIDDEN, "origin_not_allowed", &cors::ForeignOrigin.to_string());
+        };
+        if cors::is_preflight(request.method(), request.headers()) {
+            return readers.preflight(request.headers());
+        }
+        let (head, body) = request.into_parts();
+        let mut response = match route.gate.admit(&head).await {
+            Ok(admitted) => {
+                let add = ForwardHeaders {
+                    identity: admitted.identity,
+                    authorization: admitted.authorization,
+                    forwarded_for: client.forwarded_for.clone(),
+                    forwarded: client.forwarded(&self.forwarded_rest),
+                    request_id: id.clone(),
+                };
+                route.backend.forward(Request::from_parts(head, body), &add, stay(admitted.grant)).await
+            }
+            Err(refusal) => refusal.into_response(),
+        };
+        readers.apply(response.headers_mut());
+        response
+    }
+}
+
+impl fmt::Debug for Surface {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Surface").field("mounts", &self.mounts.len()).finish_non_exhaustive()
+    }
+}
+
+// === impl Mount ===
+
+impl Mount {
+    /// The endpoints of the provider with this name, and its routes in the order of its plan.
+    pub fn new(provider: &str, endpoints: Arc<dyn Endpoints>, routes: Vec<Route>, metrics: &Arc<Metrics>) -> Self {
+        let metrics = Endpoint::NAMES.iter().map(|name| (*name, metrics.http(&format!("{provider}:{name}")))).collect();
+        Self { endpoints, metrics, routes }
+    }
+}
+
+impl fmt::Debug for Mount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Mount").field("routes", &self.routes).finish_non_exhaustive()
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    /// A guarded way to a backend.
+    pub fn new(plan: &RoutePlan, gate: Gate, backend: Backend, metrics: &RouteMetrics) -> Self {
+        Self { gate, backend, origins: Origins::new(&plan.allowed_origins), metrics: metrics.http().clone() }
+    }
+}
+
+// === impl Refused ===
+
+impl Refused {
+    fn into_response(self) -> Response<Body> {
+        let (status, error) = match self {
+            Self::Path(_) | Self::Host(HostError::Malformed) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::Host(HostError::Misdirected) => (StatusCode::MISDIRECTED_REQUEST, "misdirected_request"),
+            Self::Trace => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
+        };
+        answer::error(status, error, &self.to_string())
+    }
+}
+
+// === impl Stay ===
+
+impl Lease for Stay {
+    fn is_over(&self) -> bool {
+        self.grant.is_revoked()
+    }
+
+    fn over(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (grant, peer) = (Arc::clone(&self.grant), self.peer.clone());
+        Box::pin(async move {
+            tokio::select! {
+                () = grant.revoked() => {}
+                () = peer.cut() => {}
+            }
+        })
+    }
+}
+
+/// Our own endpoints. What clients in browsers call may be read by scripts of any origin: no
+/// answer depends on a cookie there.
+async fn own(mount: &Mount, endpoint: Endpoint, request: Request<Incoming>, client: IpAddr) -> Response<Body> {
+    if !endpoint.is_for_scripts() {
+        return mount.endpoints.answer(endpoint, request, client).await;
+    }
+    if cors::is_preflight(request.method(), request.headers()) {
+        return Readers::Any.preflight(request.headers());
+    }
+    let mut response = mount.endpoints.answer(endpoint, request, client).await;
+    Readers::Any.apply(response.headers_mut());
+    response
+}
+
+/// W2: always JSON, and readable for a client in a browser that looks for metadata.
+fn nobody(request: &Request<Incoming>) -> Response<Body> {
+    if cors::is_preflight(request.method(), request.headers()) {
+        return Readers::Any.preflight(request.headers());
+    }
+    let mut response = answer::error(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path");
+    Readers::Any.apply(response.headers_mut());
+    response
+}
+
+/// Long-lived responses have no duration.
+fn is_stream(response: &Response<Body>) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let media_type = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+        || media_type.get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
+}
+
+/// One line a request, when its response begins. Never a query, a header's value of the client or
+/// a path that is not exactly one of ours (S62).
+fn log(
+    http: &HttpMetrics,
+    path: Option<&str>,
+    method: &Method,
+    status: StatusCode,
+    took: Duration,
+    client: IpAddr,
+    id: &HeaderValue,
+) {
+    tracing::info!(
+        target: "vestibule::access",
+        route = http.id(),
+        path,
+        %method,
+        status = status.as_u16(),
+        took = ?took,
+        %client,
+        request_id = id.to_str().unwrap_or_default(),
+    );
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Paths and hosts: what is ours, what is a route's, and what is refused before it is looked up.
+
+use crate::gateway::{Gateway, header, status};
+
+/// S20, S22, S24: strange paths end here; what passes arrives byte for byte.
+#[tokio::test]
+async fn s22_strange_paths_are_refused() {
+    let gateway = Gateway::start().await;
+    let token = format!("Authorization: Bearer {}", gateway.world.token("/mcp", "mcp").await);
+    for path in [
+        "/mcp/../other",
+        "/mcp/%2e%2e/other",
+        "/mcp/..%2fother",
+        "/mcp/%252e%252e/other",
+        "/mcp/./x",
+        "//mcp",
+        "/mcp//x",
+        "/mcp%5cx",
+        "/mcp\\x",
+        "/mcp%00",
+        "/mcp/%c0%ae%c0%ae/x",
+        "/mcp/%",
+        "*",
+    ] {
+        let answer = gateway.ask(&format!("GET {path}"), &[&token]).await;
+        assert_eq!(status(&answer), 400, "{path}: {answer}");
+    }
+    assert!(gateway.backend.seen().is_empty());
+    for path in ["/mcp/x%2Fy", "/mcp/%23?a=/../b&c=//d", "/mcp?x=/other", "/mcp/a;b=c/d"] {
+        assert_eq!(status(&gateway.ask(&format!("GET {path}"), &[&token]).await), 200, "{path}");
+        assert_eq!(gateway.backend.seen().pop().unwrap().line, format!("GET {path}"));
+    }
+    // S22: a fragment is no part of a request; what was authorized is what was sent on.
+    gateway.ask("GET /mcp/a#/../other", &[&token]).await;
+    assert_eq!(gateway.backend.seen().pop().unwrap().line, "GET /mcp/a");
+}
+
+/// S27, S41, P-2: exactly one host, and it is ours.
+#[tokio::test]
+async fn s27_s41_hosts() {
+    let gateway = Gateway::start().await;
+    let (port, own) = (gateway.address.port(), gateway.address);
+    for (line, hosts, expected) in [
+        ("GET /token", vec![own.to_string()], 200),
+        ("GET /token", vec![format!("LOCALHOST:{port}")], 200),
+        ("GET /token", vec![format!("localhost.:{port}")], 200),
+        ("GET /token", vec!["evil.example".to_owned()], 421),
+        ("GET /token", vec![format!("evil.example:{port}")], 421),
+        ("GET /token", vec!["127.0.0.1:1".to_owned()], 421),
+        ("GET /token", vec![], 400),
+        ("GET /token", vec![own.to_string(), own.to_string()], 400),
+        ("GET /token", vec![own.to_string(), "evil.example".to_owned()], 400),
+        (&format!("GET http://{own}/token"), vec![own.to_string()], 200),
+        (&format!("GET http://{own}/token"), vec!["evil.example".to_owned()], 400),
+        ("GET http://evil.example/token", vec![own.to_string()], 400),
+        ("GET http://evil.example/token", vec!["evil.example".to_owned()], 421),
+        ("CONNECT evil.example:443", vec!["evil.example:443".to_owned()], 400),
+    ] {
+        let mut request = format!("{line} HTTP/1.1\r\nConnection: close\r\n");
+        for host in hosts {
+            request += "Host: ";
+            request += &host;
+            request += "\r\n";
+        }
+        let answer = gateway.raw(request.clone() + "\r\n").await;
+        assert_eq!(status(&answer), expected, "{request}: {answer}");
+    }
+}
+
+/// W2: what belongs to nobody is JSON, and never a page.
+#[tokio::test]
+async fn w2_nothing_is_json() {
+    let gateway = Gateway::start().await;
+    for path in
+        ["/", "/nobody", "/.well-known/oauth-authorization-server/nobody", "/.well-known/x", "/metrics", "/healthz"]
+    {
+        let answer = gateway.ask(&format!("GET {path}"), &[]).await;
+        assert_eq!((status(&answer), header(&answer, "content-type")), (404, Some("application/json")), "{path}");
+    }
+}
+
+/// Our own endpoints win over routes, with any method, and each is counted by its name.
+#[tokio::test]
+async fn endpoints_are_found_and_counted() {
+    let gateway = Gateway::start().await;
+    assert!(gateway.ask("DELETE /mcp/.well-known/openid-configuration?x=1", &[]).await.ends_with("from 127.0.0.1"));
+    gateway.ask("GET /nobody", &[]).await;
+    gateway.ask("GET /mcp", &[]).await;
+    let text = gateway.world.metrics.render();
+    for series in [
+        "code=\"200\",method=\"DELETE\",route=\"auth0:server_metadata\"",
+        "code=\"404\",method=\"GET\",route=\"unknown\"",
+        "code=\"401\",method=\"GET\",route=\"auth0/mcp\"",
+    ] {
+        assert!(text.contains(&format!("vestibule_http_requests_total{{{series}}} 1")), "{series}\n{text}");
+    }
+}
+
+/// A backend would send back all it was told.
+#[tokio::test]
+async fn trace_is_not_answered() {
+    let gateway = Gateway::start().await;
+    let token = format!("Authorization: Bearer {}", gateway.world.token("/mcp", "mcp").await);
+    assert_eq!(status(&gateway.ask("TRACE /mcp", &[&token]).await), 501);
+    assert!(gateway.backend.seen().is_empty());
+}
