@@ -76,11 +76,14 @@ pub struct LimitsPlan {
     pub header_bytes: usize,
     /// How long running requests may go on after SIGTERM.
     pub drain_timeout: Duration,
-    /// Registrations from one client address in an hour.
+    /// Different registrations from one client address in an hour; repeated ones are free, up to
+    /// ten times this number in total.
     pub registrations_per_hour: u32,
-    /// Authorization requests from one client address in a minute.
+    /// Authorization requests of one client from one client address in a minute; all clients
+    /// together may send ten times this number.
     pub authorizations_per_minute: u32,
-    /// Token requests from one client address in a minute.
+    /// Token and revocation requests of one client from one client address in a minute; all
+    /// clients together may send ten times this number.
     pub token_requests_per_minute: u32,
 }
 

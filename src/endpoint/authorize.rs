@@ -46,10 +46,7 @@ async fn begun(mount: &Mount, asked: &Asked, jar: &Jar, browser: &BrowserBinding
                 mount.metrics.idp_redirect();
                 approval.answer()
             }
-            Err(problem) => {
-                mount.metrics.authorize(client_type, Authorize::ProviderNotReady);
-                problem.problem(mount).answer(mount, &asked.headers)
-            }
+            Err(error) => error.problem(mount).answer(mount, &asked.headers),
         };
     }
     mount.metrics.authorize(client_type, Authorize::Ok);

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     authority::{AnswerError, Parameters, Transaction, TransactionError},
-    metrics::outcome::Consent,
+    metrics::outcome::{Authorize, Consent},
     provider::Login,
     seal::{Purpose, sha256},
 };
@@ -104,11 +104,11 @@ async fn approve(
         if mount.memory.decision(digest).is_some() {
             return Err(ApprovalError::AlreadyDecided);
         }
+        mount.metrics.consent(Consent::Approved);
         let approval = begin_login(mount, jar, transaction).await?;
         if mount.memory.decide(digest, Decision::Approved) != Decided::Now {
             return Err(ApprovalError::AlreadyDecided);
         }
-        mount.metrics.consent(Consent::Approved);
         mount.metrics.idp_redirect();
         Ok(Arc::new(approval))
     };
@@ -145,6 +145,7 @@ pub(super) async fn begin_login(
     let begun = mount.provider.begin_login(&transaction.scopes, true).await;
     let (location, login) = begun.map_err(|error| {
         tracing::warn!(provider = mount.plan.name, %error, "a sign-in could not begin");
+        mount.metrics.authorize(transaction.client_kind.label(), Authorize::ProviderNotReady);
         ApprovalError::ProviderUnavailable
     })?;
     let cookies = mount.cookies();

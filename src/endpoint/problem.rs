@@ -307,6 +307,8 @@ impl Problem {
             self.title
         );
         let mut answer = if answer::prefers_json(headers) {
+            // T5: what is an error to a program never has a good status.
+            let status = if status.is_success() { StatusCode::FORBIDDEN } else { status };
             answer::oauth_error(status, self.code, if self.detail.is_empty() { self.title } else { &self.detail })
         } else {
             let page = Notice {

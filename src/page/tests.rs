@@ -100,3 +100,37 @@ fn pages_are_accessible() {
     assert_eq!(texts(&page, "title").len(), 1);
     assert_eq!(texts(&page, "button"), ["Allow and sign in", "Deny"]);
 }
+
+/// WCAG 2.2, 1.4.3: text keeps a contrast of 4.5 to 1 to whatever it stands on, in both schemes.
+#[test]
+fn texts_have_contrast() {
+    let (light, dark) = STYLE.split_once("prefers-color-scheme: dark").unwrap();
+    for scheme in [light, dark] {
+        let colour = |name: &str| {
+            let hex = scheme.split(&format!("--{name}: #")).nth(1).unwrap().get(..6).unwrap();
+            let channel = |at| {
+                let value = f64::from(u8::from_str_radix(hex.get(at..at + 2).unwrap(), 16).unwrap()) / 255.0;
+                if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
+        };
+        for (text, ground, least) in [
+            ("ink", "card", 4.5),
+            ("ink", "well", 4.5),
+            ("soft", "card", 4.5),
+            ("soft", "well", 4.5),
+            ("soft", "ground", 4.5),
+            ("soft", "glow", 4.5),
+            ("on-accent", "accent", 4.5),
+            ("on-accent", "accent-strong", 4.5),
+            ("warn-ink", "warn-ground", 4.5),
+            ("edge", "card", 3.0),
+            ("focus", "card", 3.0),
+            ("accent", "card", 3.0),
+        ] {
+            let (one, other) = (colour(text), colour(ground));
+            let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+            assert!(contrast >= least, "{text} on {ground}: {contrast:.2}");
+        }
+    }
+}

@@ -89,6 +89,11 @@ async fn programs_get_errors_as_json() {
     let mut browser = Browser::new();
     browser.headers.push(("accept", "application/json".to_owned()));
     browser.authorize(&world, "client_id=gone").await.assert_error(400, "invalid_client");
+    // T5: never with a good status.
+    let mut person = Browser::new();
+    let page = person.authorize(&world, &request(DOCUMENT_CLIENT, REDIRECT)).await;
+    browser.cookies = person.cookies;
+    browser.decide(&world, &page, "deny").await.assert_error(403, "access_denied");
 }
 
 /// AS-40, AS-44, AS-45, D-12: what a known client did wrong is told by a link for those that nobody

@@ -315,3 +315,32 @@ async fn u6_s07_the_longest_request_still_fits() {
     assert_eq!(answer.answered("state"), Some(state), "U6");
     assert!(browser.logins().is_empty());
 }
+
+/// S03, S06: what one provider's mount sealed opens at no other, although both are one server
+/// with one root secret.
+#[tokio::test]
+async fn s03_s06_mounts_do_not_take_each_others_sign_ins() {
+    let world = World::new().await;
+    let other = World::with(|plan| {
+        plan.mount = "/other".to_owned();
+        plan.issuer = crate::oauth::Issuer::new(&Url::parse("https://mcp.example.com").unwrap(), "/other");
+    })
+    .await;
+    let (mut browser, url, _) = returning(&world).await;
+    browser.clone().callback(&other, &url).await.assert_page(400, "This sign-in belongs to another browser");
+    assert_eq!(other.exchanges(), 0);
+    assert!(browser.callback(&world, &url).await.answered("code").is_some());
+    let page = browser.authorize(&world, &request("listed", "https://static.example/cb")).await;
+    browser.decide(&other, &page, "approve").await.assert_page(400, "This request was not made here");
+}
+
+/// B2, AS-43: a code that cannot be issued any more ends on a page, or with the right error.
+#[tokio::test]
+async fn a_store_that_fails_is_told_as_temporary() {
+    let world = World::new().await;
+    let (mut browser, url, _) = returning(&world).await;
+    world.store.fail(true);
+    let answer = browser.callback(&world, &url).await;
+    assert_eq!(answer.answered("error").as_deref(), Some("temporarily_unavailable"));
+    world.assert_metric("outcome=\"store_error\",provider=\"acme\"} 1");
+}

@@ -159,6 +159,7 @@ async fn s76_a_provider_that_is_down_is_said_so() {
     let unavailable = browser.decide(&world, &page, "approve").await;
     unavailable.assert_page(503, "Sign-in is not available right now");
     assert_eq!(unavailable.header("retry-after"), "10");
+    world.assert_metric("outcome=\"provider_not_ready\",provider=\"acme\"} 1");
     world.provider.faults().clear_all();
     world.hand.advance(std::time::Duration::from_secs(5));
     assert_eq!(browser.decide(&world, &page, "approve").await.status, 303);

@@ -198,6 +198,13 @@ async fn t5_as60_d7_token_errors() {
     let get = world.get(Endpoint::Token).await;
     get.assert_error(405, "invalid_request");
     assert_eq!(get.header("allow"), "POST");
+    // S54: what stands in the URL is not read.
+    let in_query = Request::builder()
+        .method(Method::POST)
+        .uri("/token?client_id=listed&grant_type=refresh_token&refresh_token=x")
+        .body(Full::default())
+        .unwrap();
+    world.send(Endpoint::Token, "192.0.2.1", in_query).await.assert_error(401, "invalid_client");
     let long = "x".repeat(MAX_BODY);
     world.post(Endpoint::Token, &[("code", &long)]).await.assert_error(413, "invalid_request");
 }
@@ -282,5 +289,25 @@ async fn as20_document_clients_get_tokens() {
         ("code", &code),
         ("code_verifier", VERIFIER),
     ];
+    assert_eq!(world.post(Endpoint::Token, &fields).await.status, 200);
+}
+
+/// T3, T5: what is our fault is a 503 with a time to come back, and costs the client nothing.
+#[tokio::test]
+async fn t3_a_store_that_fails_is_a_503() {
+    let world = World::new().await;
+    let client = world.client("Notes", REDIRECT).await;
+    let code = code(&world, &client, REDIRECT).await;
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("client_id", client.as_str()),
+        ("code", &code),
+        ("code_verifier", VERIFIER),
+    ];
+    world.store.fail(true);
+    let answer = world.post(Endpoint::Token, &fields).await;
+    answer.assert_error(503, "temporarily_unavailable");
+    assert_eq!(answer.header("retry-after"), "10");
+    world.store.fail(false);
     assert_eq!(world.post(Endpoint::Token, &fields).await.status, 200);
 }

@@ -1,6 +1,13 @@
 //! A mount with everything behind it, and a browser that behaves.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,7 +33,7 @@ use crate::{
     route::Endpoint,
     seal::Sealer,
     secret::Secret,
-    store::{memory::MemoryStore, record::Records},
+    store::{Change, CommitError, Record, Store, StoreError, Table, Term, memory::MemoryStore, record::Records},
     testing,
     time::{Clock, Hand, Timestamp},
 };
@@ -47,6 +54,14 @@ pub(super) struct World {
     pub(super) provider: Running,
     pub(super) hand: Hand,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) store: Arc<FailingStore>,
+}
+
+/// A store in memory that can be broken.
+#[derive(Debug)]
+pub(super) struct FailingStore {
+    store: MemoryStore,
+    broken: AtomicBool,
 }
 
 /// A response, whole.
@@ -117,8 +132,9 @@ impl World {
         let metrics = Metrics::new().unwrap();
         let own = metrics.provider(&plan.name);
         let sealer = Arc::new(Sealer::new(&[Secret::new("r".repeat(32))]).unwrap());
-        let store = Arc::new(MemoryStore::new(clock.clone()));
-        let records = Records::new(store, Arc::clone(&sealer), Arc::clone(&metrics), clock.clone());
+        let store = Arc::new(FailingStore { store: MemoryStore::new(clock.clone()), broken: AtomicBool::new(false) });
+        let records =
+            Records::new(Arc::<FailingStore>::clone(&store), Arc::clone(&sealer), Arc::clone(&metrics), clock.clone());
         let keys = Arc::new(KeyRing::load(&records, SigningAlgorithm::Es256, clock.clone()).await.unwrap());
         let egress = Egress::for_provider(plan.timeout, true).unwrap();
         let provider = Provider::new(Arc::clone(&plan), egress, clock.clone(), own.clone());
@@ -145,7 +161,7 @@ impl World {
             memory: Arc::new(Memory::new()),
             clock,
         });
-        Self { endpoints: Endpoints::new(&mount), mount, provider: idp, hand, metrics }
+        Self { endpoints: Endpoints::new(&mount), mount, provider: idp, hand, metrics, store }
     }
 
     /// Any request.
@@ -383,6 +399,54 @@ impl Browser {
     /// Names of the cookies of sign-ins under way.
     pub(super) fn logins(&self) -> Vec<&String> {
         self.cookies.keys().filter(|name| name.starts_with("__Host-vestibule-login-")).collect()
+    }
+}
+
+// === impl FailingStore ===
+
+impl FailingStore {
+    pub(super) fn fail(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::SeqCst) { Err(StoreError::Unavailable("on purpose".to_owned())) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Store for FailingStore {
+    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Record>, StoreError> {
+        self.check()?;
+        self.store.get(table, key).await
+    }
+
+    async fn commit(&self, batch: Vec<Change>) -> Result<(), CommitError> {
+        self.check()?;
+        self.store.commit(batch).await
+    }
+
+    async fn find(&self, table: Table, term: &Term) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.check()?;
+        self.store.find(table, term).await
+    }
+
+    async fn list(&self, table: Table) -> Result<Vec<(Vec<u8>, Record)>, StoreError> {
+        self.check()?;
+        self.store.list(table).await
+    }
+
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        self.check()?;
+        self.store.sweep().await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.check()
+    }
+
+    fn backend(&self) -> &'static str {
+        self.store.backend()
     }
 }
 
