@@ -49,9 +49,13 @@ async fn s03_as52_a_refused_redemption_burns_nothing() {
 async fn as62_r1_r5_what_may_be_left_out() {
     let kit = Kit::new().await;
     let client = kit.client().await;
-    for (at_authorize, at_token) in
-        [(RESOURCE, ""), ("", RESOURCE), ("", ""), (RESOURCE, "https://G.example/mcp/"), ("https://g.example/mcp/", RESOURCE)]
-    {
+    for (at_authorize, at_token) in [
+        (RESOURCE, ""),
+        ("", RESOURCE),
+        ("", ""),
+        (RESOURCE, "https://G.example/mcp/"),
+        ("https://g.example/mcp/", RESOURCE),
+    ] {
         let code = kit.code(&client, &[("resource", at_authorize)], kit.provider_tokens()).await;
         let resources = Some(at_token.to_owned()).filter(|text| !text.is_empty()).into_iter().collect();
         let request = CodeRequest { redirect_uri: None, resources, ..code_request(&code) };
@@ -83,10 +87,7 @@ async fn s57_a_replayed_code_revokes_the_grant() {
     assert_eq!(kit.revoked_at_provider().await.len(), 1);
     assert!(kit.counts("vestibule_revocations_total{initiator=\"reuse\",provider=\"auth0\"}", 1));
     // A third time nothing is left to end.
-    assert!(matches!(
-        kit.authority.exchange_code(&client, &code_request(&code)).await,
-        Err(TokenError::CodeReplayed)
-    ));
+    assert!(matches!(kit.authority.exchange_code(&client, &code_request(&code)).await, Err(TokenError::CodeReplayed)));
     assert!(kit.counts("vestibule_revocations_total{initiator=\"reuse\",provider=\"auth0\"}", 1));
 }
 

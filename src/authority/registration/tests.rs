@@ -9,7 +9,7 @@ use crate::{
     oauth::{ClientId, Issuer},
 };
 
-fn client(other: Value) -> Value {
+fn client(other: &Value) -> Value {
     let mut json = json!({ "client_name": "Test", "redirect_uris": ["https://app.example/cb"] });
     for (name, value) in other.as_object().unwrap() {
         json[name] = value.clone();
@@ -39,7 +39,7 @@ async fn d1_d3_odd_fields() {
         json!({ "token_endpoint_auth_method": null, "grant_types": null, "unknown": { "a": [null] } }),
         json!({ "application_type": "other", "tos_uri": "javascript:x" }),
     ] {
-        let registered = kit.register(&client(odd.clone())).unwrap_or_else(|error| panic!("{odd}: {error}"));
+        let registered = kit.register(&client(&odd)).unwrap_or_else(|error| panic!("{odd}: {error}"));
         assert!(no_nulls_and_empties(&registered), "{registered}");
         assert!(registered.get("logo_uri").is_none() && registered.get("tos_uri").is_none());
         assert_eq!(registered["response_types"], json!(["code"]));
@@ -57,12 +57,12 @@ async fn d2_secrets() {
         (Value::Null, "client_secret_basic"),
         (json!("private_key_jwt"), "client_secret_basic"),
     ] {
-        let registered = kit.register(&client(json!({ "token_endpoint_auth_method": asked }))).unwrap();
+        let registered = kit.register(&client(&json!({ "token_endpoint_auth_method": asked }))).unwrap();
         assert_eq!(registered["token_endpoint_auth_method"], given);
         assert_eq!(registered["client_secret_expires_at"], 0);
         assert!(registered["client_secret"].as_str().unwrap().len() >= 43);
     }
-    let public = kit.register(&client(json!({ "token_endpoint_auth_method": "none" }))).unwrap();
+    let public = kit.register(&client(&json!({ "token_endpoint_auth_method": "none" }))).unwrap();
     assert!(public.get("client_secret").is_none() && public.get("client_secret_expires_at").is_none());
 }
 
@@ -71,14 +71,15 @@ async fn d2_secrets() {
 async fn d5_registrations_need_no_room() {
     let kit = Kit::new().await;
     let before = kit.store.commits.load(Ordering::SeqCst);
-    let first = kit.register(&client(json!({}))).unwrap();
+    let first = kit.register(&client(&json!({}))).unwrap();
     for _ in 0..99 {
-        assert_eq!(kit.register(&client(json!({}))).unwrap()["client_id"], first["client_id"]);
+        assert_eq!(kit.register(&client(&json!({}))).unwrap()["client_id"], first["client_id"]);
     }
     assert_eq!(kit.store.commits.load(Ordering::SeqCst), before);
-    let other = kit.register(&client(json!({ "client_name": "Other" }))).unwrap();
+    let other = kit.register(&client(&json!({ "client_name": "Other" }))).unwrap();
     assert_ne!(other["client_id"], first["client_id"]);
-    let series = "vestibule_client_registrations_total{fault=\"none\",method=\"dcr\",outcome=\"created\",provider=\"auth0\"}";
+    let series =
+        "vestibule_client_registrations_total{fault=\"none\",method=\"dcr\",outcome=\"created\",provider=\"auth0\"}";
     assert!(kit.counts(series, 101));
 }
 
@@ -86,7 +87,7 @@ async fn d5_registrations_need_no_room() {
 #[tokio::test]
 async fn d7_identifiers() {
     let kit = Kit::new().await;
-    let registered = kit.register(&client(json!({}))).unwrap();
+    let registered = kit.register(&client(&json!({}))).unwrap();
     let text = registered["client_id"].as_str().unwrap();
     assert!(!text.starts_with("https://"), "AS-33");
     let id = ClientId::parse(text).unwrap();
@@ -94,9 +95,8 @@ async fn d7_identifiers() {
     assert_eq!(restarted.client(&id).await.unwrap().kind, ClientKind::Dynamic);
     let switched_off = kit.another(|plan| plan.dynamic_registration = false).await;
     assert!(switched_off.client(&id).await.is_err());
-    let elsewhere = kit
-        .another(|plan| plan.issuer = Issuer::new(&url::Url::parse("https://g.example").unwrap(), "/b"))
-        .await;
+    let elsewhere =
+        kit.another(|plan| plan.issuer = Issuer::new(&url::Url::parse("https://g.example").unwrap(), "/b")).await;
     assert!(elsewhere.client(&id).await.is_err());
     for index in 0..text.len() {
         let mut changed = text.as_bytes().to_vec();
@@ -113,7 +113,12 @@ async fn d7_identifiers() {
 async fn u2_u3_u4_real_redirect_lists() {
     let kit = Kit::new().await;
     for list in [
-        json!(["http://127.0.0.1:33418", "http://127.0.0.1:33418/", "https://vscode.dev/redirect", "http://localhost:*"]),
+        json!([
+            "http://127.0.0.1:33418",
+            "http://127.0.0.1:33418/",
+            "https://vscode.dev/redirect",
+            "http://localhost:*"
+        ]),
         json!(["cursor://anysphere.cursor-mcp/oauth/callback", "https://a.example/cb", "http://localhost:8787/cb"]),
         json!(["https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback"]),
         json!(["http://localhost:*/callback", "http://[::1]:*/callback"]),
@@ -132,9 +137,18 @@ async fn u2_u3_u4_real_redirect_lists() {
 async fn s12_refused_redirect_uris() {
     let kit = Kit::new().await;
     for uri in [
-        "javascript:alert(1)", "data:text/html,x", "file:///x", "vbscript:x", "http://app.example/cb",
-        "https://a.example/cb#x", "https://u:p@a.example/cb", "http://*.example/cb", "https://a.example:*/cb",
-        "http://localhost:*evil.example/", "/cb", "",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "file:///x",
+        "vbscript:x",
+        "http://app.example/cb",
+        "https://a.example/cb#x",
+        "https://u:p@a.example/cb",
+        "http://*.example/cb",
+        "https://a.example:*/cb",
+        "http://localhost:*evil.example/",
+        "/cb",
+        "",
     ] {
         let error = kit.register(&json!({ "redirect_uris": ["https://a.example/cb", uri] }));
         let code = error.as_ref().err().map(|error| error.code());
@@ -185,7 +199,7 @@ async fn s4_grant_types() {
         (json!(["authorization_code", "implicit"]), false),
     ] {
         let public = json!({ "grant_types": asked, "token_endpoint_auth_method": "none" });
-        let registered = kit.register(&client(public)).unwrap();
+        let registered = kit.register(&client(&public)).unwrap();
         let found = kit.find(registered["client_id"].as_str().unwrap()).await;
         assert_eq!(found.refresh, refresh, "{asked}");
         let response = kit.sign_in(&found).await;
@@ -195,9 +209,9 @@ async fn s4_grant_types() {
             assert!(matches!(kit.refresh(&found, &other).await, Err(TokenError::UnauthorizedClient)));
         }
     }
-    let error = kit.register(&client(json!({ "grant_types": ["client_credentials"] }))).unwrap_err();
+    let error = kit.register(&client(&json!({ "grant_types": ["client_credentials"] }))).unwrap_err();
     assert_eq!((error, error.code()), (RegistrationError::GrantTypes, "invalid_client_metadata"));
-    let error = kit.register(&client(json!({ "response_types": ["token"] }))).unwrap_err();
+    let error = kit.register(&client(&json!({ "response_types": ["token"] }))).unwrap_err();
     assert_eq!(error.code(), "invalid_client_metadata");
 }
 
@@ -211,7 +225,7 @@ async fn s6_scopes_of_a_registration() {
         (json!("b\"d"), Value::Null),
     ] {
         let registered =
-            kit.register(&client(json!({ "scope": asked, "token_endpoint_auth_method": "none" }))).unwrap();
+            kit.register(&client(&json!({ "scope": asked, "token_endpoint_auth_method": "none" }))).unwrap();
         assert_eq!(registered.get("scope").cloned().unwrap_or_default(), given);
         let found = kit.find(registered["client_id"].as_str().unwrap()).await;
         assert!(kit.begin(&found, &[("scope", "write")]).await.is_ok());
@@ -222,7 +236,8 @@ async fn s6_scopes_of_a_registration() {
 #[tokio::test]
 async fn b5_names() {
     let kit = Kit::new().await;
-    let registered = kit.register(&client(json!({ "client_name": format!("a\n\u{202e}b{}", "x".repeat(500)) }))).unwrap();
+    let registered =
+        kit.register(&client(&json!({ "client_name": format!("a\n\u{202e}b{}", "x".repeat(500)) }))).unwrap();
     let name = registered["client_name"].as_str().unwrap();
     assert!(name.starts_with("abx") && name.chars().count() == 200, "{name}");
     let nameless = kit.register(&json!({ "redirect_uris": ["https://app.example/cb"] })).unwrap();
@@ -238,7 +253,7 @@ async fn what_cannot_be_registered() {
     let uris: Vec<String> = (0..20).map(|n| format!("https://a.example/{n}/{}", "x".repeat(200))).collect();
     assert_eq!(kit.register(&json!({ "redirect_uris": uris })), Err(RegistrationError::TooLong));
     let closed = Kit::with(|plan| plan.dynamic_registration = false).await;
-    let error = closed.register(&client(json!({}))).unwrap_err();
+    let error = closed.register(&client(&json!({}))).unwrap_err();
     assert_eq!((error, error.status()), (RegistrationError::SwitchedOff, 403));
 }
 

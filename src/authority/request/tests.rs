@@ -27,7 +27,9 @@ async fn as43_u5_no_redirect_to_strangers() {
     assert_eq!(kit.refusal("", &[]).await, "page:invalid_request");
     assert_eq!(kit.refusal("nobody", &[]).await, "page:invalid_client");
     assert_eq!(kit.refusal("dyn_eyJ1IjpbXX0.AAAAAAAAAAAAAAAAAAAAAA", &[]).await, "page:invalid_client");
-    for redirect in ["", "https://app.example/cb/", "https://app.example/CB", "https://evil.example/cb", "/cb", "javascript:x"] {
+    for redirect in
+        ["", "https://app.example/cb/", "https://app.example/CB", "https://evil.example/cb", "/cb", "javascript:x"]
+    {
         assert_eq!(kit.refusal("desk", &[("redirect_uri", redirect)]).await, "page:invalid_request", "{redirect}");
     }
     let client = kit.find("desk").await;
@@ -43,11 +45,23 @@ async fn as43_u5_no_redirect_to_strangers() {
 async fn s12_redirect_uris_are_exact() {
     let kit = Kit::new().await;
     for redirect in [
-        "https://app.example/cb#", "https://app.example/cb?", "https://app.example:443/cb", "https://APP.example/cb",
-        "https://app.example//cb", "https://app.example/./cb", "https://app.example/x/../cb", "https://app.example/%63b",
-        "https://u@app.example/cb", "https://app.example\\@evil.example/cb", "https://app.example.evil.example/cb",
-        "https://app.example@evil.example/cb", "http://app.example/cb", " https://app.example/cb", "//app.example/cb",
-        "https://app.example/cb\n", "https://app.example/cb\0",
+        "https://app.example/cb#",
+        "https://app.example/cb?",
+        "https://app.example:443/cb",
+        "https://APP.example/cb",
+        "https://app.example//cb",
+        "https://app.example/./cb",
+        "https://app.example/x/../cb",
+        "https://app.example/%63b",
+        "https://u@app.example/cb",
+        "https://app.example\\@evil.example/cb",
+        "https://app.example.evil.example/cb",
+        "https://app.example@evil.example/cb",
+        "http://app.example/cb",
+        " https://app.example/cb",
+        "//app.example/cb",
+        "https://app.example/cb\n",
+        "https://app.example/cb\0",
     ] {
         assert_eq!(kit.refusal("desk", &[("redirect_uri", redirect)]).await, "page:invalid_request", "{redirect:?}");
     }
@@ -137,9 +151,8 @@ async fn u6_states() {
 async fn a_request_too_long_for_cookies_is_refused() {
     let kit = Kit::new().await;
     let uris: Vec<String> = (0..4).map(|n| format!("https://{n}.example/{}", "x".repeat(600))).collect();
-    let registered = kit
-        .register(&serde_json::json!({ "redirect_uris": uris, "token_endpoint_auth_method": "none" }))
-        .unwrap();
+    let registered =
+        kit.register(&serde_json::json!({ "redirect_uris": uris, "token_endpoint_auth_method": "none" })).unwrap();
     let id = registered["client_id"].as_str().unwrap();
     assert_eq!(kit.refusal(id, &[("redirect_uri", &uris[0])]).await, "accepted");
     let long = "s".repeat(4_096);
@@ -183,8 +196,10 @@ async fn d3_d7_consent_facts() {
         }))
         .unwrap();
     let client = kit.find(registered["client_id"].as_str().unwrap()).await;
-    let transaction =
-        kit.begin(&client, &[("redirect_uri", "http://localhost:99/cb"), ("scope", "read offline_access")]).await.unwrap();
+    let transaction = kit
+        .begin(&client, &[("redirect_uri", "http://localhost:99/cb"), ("scope", "read offline_access")])
+        .await
+        .unwrap();
     assert!(transaction.needs_consent());
     let facts = transaction.consent_facts();
     assert_eq!((facts.client_name, facts.client_host.clone()), ("Tool", None));
@@ -231,7 +246,6 @@ async fn d6_the_redirect_uri_is_checked_again_at_the_end() {
     let result = after.issue_code(&transaction, identity(), kit.provider_tokens()).await;
     assert!(matches!(result, Err(IssueError::ClientGone)));
     kit.advance(Duration::from_mins(15));
-    let result =
-        kit.authority.issue_code(&transaction, identity(), kit.provider_tokens()).await;
+    let result = kit.authority.issue_code(&transaction, identity(), kit.provider_tokens()).await;
     assert!(matches!(result, Err(IssueError::Expired)));
 }

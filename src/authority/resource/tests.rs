@@ -37,7 +37,11 @@ fn r1_r4_r6_spellings() {
         assert_eq!(ask(&one(), &[text]).as_deref(), Ok("https://g.example/app/mcp"), "{text}");
         assert_eq!(granted(&one(), &one().routes[0].resource, [text].into_iter()), Ok(()), "{text}");
     }
-    let encoded = { let mut plan = plan(); plan.routes = vec![route("/a%2fb", "")]; plan };
+    let encoded = {
+        let mut plan = plan();
+        plan.routes = vec![route("/a%2fb", "")];
+        plan
+    };
     assert!(ask(&encoded, &["https://g.example/a%2Fb"]).is_ok(), "the case of percent digits does not matter");
     assert_eq!(ask(&encoded, &["https://g.example/a/b"]), Err(TargetError::Unknown));
 }
@@ -69,8 +73,13 @@ fn r5_r6_absent_and_repeated() {
 #[test]
 fn s50_strangers() {
     for text in [
-        "https://g.example/app", "https://g.example/app/mcp/sub", "https://g.example/app/mcpx", "https://g.example/APP/mcp",
-        "https://evil.example/app/mcp", "http://g.example/app/mcp", "https://g.example/app//mcp",
+        "https://g.example/app",
+        "https://g.example/app/mcp/sub",
+        "https://g.example/app/mcpx",
+        "https://g.example/APP/mcp",
+        "https://evil.example/app/mcp",
+        "http://g.example/app/mcp",
+        "https://g.example/app//mcp",
     ] {
         assert_eq!(ask(&one(), &[text]), Err(TargetError::Unknown), "{text}");
     }

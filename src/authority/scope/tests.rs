@@ -5,20 +5,20 @@ fn ask(text: Option<&str>) -> Result<Granted, ScopesError> {
     requested(&plan(), &route("/mcp", "read"), text)
 }
 
-fn granted(text: &str, offline: bool) -> Result<Granted, ScopesError> {
-    Ok(Granted { scopes: scopes(text), offline })
+fn granted(text: &str, offline: bool) -> Granted {
+    Granted { scopes: scopes(text), offline }
 }
 
 /// S1, S2, S3, S4: what clients ask for, and what they get.
 #[test]
 fn s1_s2_s3_s4_requested_scopes() {
-    assert_eq!(ask(None), granted("openid read", false));
-    assert_eq!(ask(Some("")), granted("openid read", false));
-    assert_eq!(ask(Some("  write   email ")), granted("openid write email", false));
-    assert_eq!(ask(Some("write profile unknown")), granted("openid write", false));
-    assert_eq!(ask(Some("openid email read write offline_access")), granted("openid email read write", true));
-    assert_eq!(ask(Some("offline_access")), granted("openid read", true));
-    assert_eq!(ask(Some("offline_access unknown")), granted("openid", true));
+    assert_eq!(ask(None), Ok(granted("openid read", false)));
+    assert_eq!(ask(Some("")), Ok(granted("openid read", false)));
+    assert_eq!(ask(Some("  write   email ")), Ok(granted("openid write email", false)));
+    assert_eq!(ask(Some("write profile unknown")), Ok(granted("openid write", false)));
+    assert_eq!(ask(Some("openid email read write offline_access")), Ok(granted("openid email read write", true)));
+    assert_eq!(ask(Some("offline_access")), Ok(granted("openid read", true)));
+    assert_eq!(ask(Some("offline_access unknown")), Ok(granted("openid", true)));
     assert_eq!(ask(Some("unknown profile")), Err(ScopesError::Unknown));
     assert!(matches!(ask(Some("re\"ad")), Err(ScopesError::Malformed(_))));
 }

@@ -16,15 +16,16 @@ async fn s02_s06_a_transaction_is_bound() {
 
     let stranger = BrowserBinding::random();
     assert_eq!(kit.authority.open_transaction(&sealed, &stranger), Err(TransactionError::OtherBrowser));
-    let other = kit
-        .another(|plan| plan.issuer = Issuer::new(&url::Url::parse("https://g.example").unwrap(), "/other"))
-        .await;
+    let other =
+        kit.another(|plan| plan.issuer = Issuer::new(&url::Url::parse("https://g.example").unwrap(), "/other")).await;
     assert_eq!(other.open_transaction(&sealed, &kit.browser), Err(TransactionError::Invalid));
-    for text in ["", "x", &sealed[1..], &sealed.replace(|c: char| c == sealed.chars().nth(80).unwrap(), "_")] {
+    for text in
+        ["", "x", sealed.trim_start_matches('A'), &sealed.replace(|c: char| c == sealed.chars().nth(80).unwrap(), "_")]
+    {
         assert_eq!(kit.authority.open_transaction(text, &kit.browser), Err(TransactionError::Invalid));
     }
 
-    kit.advance(Duration::from_secs(15 * 60 - 1));
+    kit.advance(Duration::from_secs(899));
     assert!(kit.authority.open_transaction(&sealed, &kit.browser).is_ok());
     kit.advance(Duration::from_secs(1));
     assert_eq!(kit.authority.open_transaction(&sealed, &kit.browser), Err(TransactionError::Expired));
@@ -44,7 +45,7 @@ fn a_browser_binding_survives_its_cookie() {
     let browser = BrowserBinding::random();
     assert_eq!(BrowserBinding::from_cookie(browser.expose()), Some(browser.clone()));
     assert_ne!(BrowserBinding::random(), browser);
-    for text in ["", "short", &"x".repeat(44), &"é".repeat(43), &format!("{} ", &browser.expose()[..42])] {
+    for text in ["", "short", &"x".repeat(44), &"é".repeat(43), &format!(" {}", browser.expose().split_at(1).1)] {
         assert_eq!(BrowserBinding::from_cookie(text), None);
     }
     assert!(!format!("{browser:?}").contains(browser.expose()));
