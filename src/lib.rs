@@ -39,6 +39,7 @@ pub mod route;
 pub mod seal;
 pub mod secret;
 pub mod store;
+pub mod supervisor;
 pub mod time;
 
 #[cfg(test)]
