@@ -87,19 +87,22 @@ impl Diagnostic {
     pub(super) fn error(path: impl Into<String>, origin: Origin, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            path: path.into(),
+            path: on_one_line(path.into()),
             origin,
             offending: None,
-            message: message.into(),
+            message: on_one_line(message.into()),
             help: None,
             meant: None,
         }
     }
 
     /// With what was written. Control characters are escaped, a long text is cut, what could be a
-    /// password in a URL is left out.
+    /// password or a key in a URL is left out.
     pub(super) fn offending(&mut self, text: &str) -> &mut Self {
-        let text = without_userinfo(text);
+        if text.is_empty() {
+            return self;
+        }
+        let text = without_secrets(text);
         let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
         if text.chars().nth(SHOWN).is_some() {
             shown.push('…');
@@ -110,7 +113,7 @@ impl Diagnostic {
 
     /// With what to write instead.
     pub(super) fn help(&mut self, help: impl Into<String>) -> &mut Self {
-        self.help = Some(help.into());
+        self.help = Some(on_one_line(help.into()));
         self
     }
 
@@ -242,14 +245,25 @@ pub(super) fn one_of<'a>(choices: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// A URL without what stands before `@`.
-fn without_userinfo(text: &str) -> String {
+/// Keys and file names come from outside, and may hold line breaks and terminal controls.
+fn on_one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped =
+        |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() };
+    text.chars().map(escaped).collect()
+}
+
+/// A URL without what stands before `@` and after `?`, where people put keys.
+fn without_secrets(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("//") else { return text.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?…"));
+    let end = rest.find(['/', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}//…@{host}{tail}"),
-        None => text.to_owned(),
+        Some((_, host)) => format!("{scheme}//…@{host}{tail}{query}"),
+        None => format!("{scheme}//{rest}{query}"),
     }
 }
 

@@ -169,20 +169,29 @@ fn unknown(
     environment: &Environment,
 ) -> Diagnostic {
     let mut diagnostic = Diagnostic::error("", environment.origin(name), "is not a known variable");
-    let ending = provider_names().into_iter().filter(|key| name.ends_with(&format!("_{key}"))).max_by_key(String::len);
-    if let Some(meant) = closest(name, meanings.keys().map(String::as_str)) {
-        diagnostic.help(format!("did you mean `{meant}`?"));
-    } else if let Some(provider) = ending.and_then(|key| {
-        let name = name.strip_prefix(PREFIX)?.strip_suffix(&format!("_{key}"))?;
-        (!name.is_empty()).then(|| name.to_ascii_lowercase())
-    }) {
-        let known: Vec<&str> = blocks.iter().map(|block| block.name.as_str()).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let help = format!("there is no provider `{provider}` (known: {known}); name it in `{PREFIX}PROVIDERS`");
-        diagnostic.help(help);
-    } else {
-        diagnostic.help("every variable is listed in docs/configuration.md; other names may not begin with VESTIBULE_");
-    }
+    let rest = name.strip_prefix(PREFIX).unwrap_or(name);
+    let known = || meanings.keys().filter_map(|known| known.strip_prefix(PREFIX));
+    // A right key after a wrong name?
+    let block = provider_names()
+        .into_iter()
+        .filter_map(|key| rest.strip_suffix(&format!("_{key}")).map(|block| (block.to_ascii_lowercase(), key)))
+        .min_by_key(|(block, _)| block.len());
+    let names = || blocks.iter().map(|block| block.name.as_str());
+    match block {
+        Some((block, key)) => {
+            match closest(&block, names()).and_then(|name| blocks.iter().find(|known| known.name == name)) {
+                Some(meant) => diagnostic.help(format!("did you mean `{}{key}`?", meant.prefix)),
+                None => diagnostic
+                    .help(format!("there is no provider `{block}`; name it in `{PREFIX}PROVIDERS` or in the file")),
+            }
+        }
+        None => match closest(rest, known()) {
+            Some(meant) => diagnostic.help(format!("did you mean `{PREFIX}{meant}`?")),
+            None => {
+                diagnostic.help(format!("docs/configuration.md lists all; other names may not begin with {PREFIX}"))
+            }
+        },
+    };
     diagnostic
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::Path};
 
 use super::{
     document::{Document, SecretSource},
-    source::{self, Environment, SourceError},
+    source::{self, Environment, SourceError, is_variable_name},
 };
 use crate::secret::Secret;
 
@@ -21,6 +21,9 @@ pub enum SecretError<'a> {
     /// The variable is not set, or empty.
     #[error("names the environment variable {0}, which is not set")]
     NoVariable(&'a str),
+    /// Not even a name; perhaps the secret itself, so it is not repeated.
+    #[error("names an environment variable, but that is no variable's name")]
+    NoName,
     /// The file cannot be used.
     #[error("names the file {0}, which {1}")]
     File(&'a str, &'a SourceError),
@@ -49,6 +52,7 @@ impl Secrets {
     pub fn resolve<'a>(&'a self, source: &'a SecretSource) -> Result<Secret, SecretError<'a>> {
         let secret = match source {
             SecretSource::Text(secret) => secret.clone(),
+            SecretSource::Env(name) if !is_variable_name(name) => return Err(SecretError::NoName),
             SecretSource::Env(name) => Secret::new(self.environment.get(name).ok_or(SecretError::NoVariable(name))?),
             SecretSource::File(path) => match self.files.get(path) {
                 Some(Ok(secret)) => secret.clone(),

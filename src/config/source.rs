@@ -207,6 +207,13 @@ pub fn read_secret(path: &Path) -> Result<String, SourceError> {
     Ok(text)
 }
 
+/// Whether this can be a variable's name in every shell.
+pub fn is_variable_name(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}
+
 /// A path as it is shown.
 pub fn file_name(path: &Path) -> Arc<str> {
     path.display().to_string().into()

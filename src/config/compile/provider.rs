@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     config::{
-        document::{Provider, Scalar, keys::ONLY_PROVIDER},
+        document::{
+            Provider, Scalar,
+            keys::{self, ONLY_PROVIDER},
+        },
         origin::{child, item},
         plan::ProviderPlan,
     },
@@ -89,9 +92,10 @@ pub(super) fn compile(
     });
 
     if provider.routes.is_empty() {
-        report
-            .key_error(&child(&at, "routes"), "are missing: nothing is protected")
-            .help("add `routes:` with `- path: /mcp` and `backend: http://127.0.0.1:3000/mcp` below it, or set the variable …_BACKEND");
+        let variable = keys::variable(&format!("{at}.routes[0].backend")).unwrap_or_default();
+        report.key_error(&child(&at, "routes"), "are missing: nothing is protected").help(format!(
+            "add `routes:`, below it `- path: /mcp` and `backend: http://127.0.0.1:3000/mcp`, or set {variable}"
+        ));
     }
     let place = route::Place { provider: name, mount: mount.as_deref(), public_url, listen };
     let mut route_paths = Vec::new();

@@ -108,6 +108,7 @@ impl<'a> Report<'a> {
         };
         let help = match &error {
             SecretError::NoVariable(name) => format!("set {name}"),
+            SecretError::NoName => "write `{env: AUTH0_CLIENT_SECRET}`, or the secret itself without `env:`".to_owned(),
             SecretError::File(..) => "create the file with the secret in it, readable for this process".to_owned(),
             SecretError::Empty => format!("write the secret, or remove `{}`", last_key(path)),
             SecretError::ControlCharacter => "keep the secret alone, on one line".to_owned(),

@@ -120,13 +120,7 @@ fn backend(at: &str, route: &Route, listen: SocketAddr, report: &mut Report<'_>)
         return None;
     };
     report.read(at, text.trim(), |text| {
-        let url = value::web_url(text).map_err(|refusal| match Url::parse(&format!("http://{text}")) {
-            // `127.0.0.1:3000/mcp` and `localhost:3000`, which parse as something else.
-            Ok(url) if !text.contains("//") && url.has_host() => {
-                Refusal::new("is no http or https URL", format!("write `http://{text}`"))
-            }
-            _ => refusal,
-        })?;
+        let url = value::web_url(text)?;
         if url.query().is_some() {
             return Err(Refusal::new(
                 "holds a query",

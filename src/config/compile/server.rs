@@ -86,10 +86,11 @@ pub(super) fn listeners(document: &Document, report: &mut Report<'_>) -> (Socket
         }
     });
     if admin == Some(listen) && listen.port() != 0 {
+        let at = if report.is_written("admin_listen") { "admin_listen" } else { "listen" };
         report
-            .error("admin_listen", "is also the public address, where metrics must never be")
+            .error(at, "would be the public address and that of the metrics, which must never be public")
             .offending(&listen.to_string())
-            .help("choose another port, or `off`");
+            .help("choose another port for `listen` or `admin_listen`, or write `admin_listen: off`");
     }
     (listen, admin)
 }

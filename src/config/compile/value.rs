@@ -6,9 +6,12 @@ use std::{fmt, net::SocketAddr, time::Duration};
 use http::Uri;
 use url::Url;
 
-use crate::config::{
-    diagnostic::{closest, one_of},
-    document::{List, Params},
+use crate::{
+    config::{
+        diagnostic::{closest, one_of},
+        document::{List, Params},
+    },
+    oauth::redirect_uri::is_loopback,
 };
 
 /// Why a text is not what it should be. The message continues a sentence that begins with the text.
@@ -45,7 +48,9 @@ pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Du
         ));
     }
     let duration = humantime::parse_duration(text).map_err(|_| Refusal::new("is no duration", examples))?;
-    within(duration, &least, &most, |bound| humantime::format_duration(*bound).to_string().replace(' ', ""))
+    within(duration, &least, &most, |bound| {
+        humantime::format_duration(*bound).to_string().replace("days", "d").replace("day", "d").replace(' ', "")
+    })
 }
 
 /// A number of bytes, with a unit or without.
@@ -100,10 +105,10 @@ pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Re
     }
     let words = || choices.iter().map(|(word, _)| *word);
     let help = match closest(text, words()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
+        Some(meant) => format!("did you mean `{meant}`? Possible are {}", one_of(words())),
         None => format!("write {}", one_of(words())),
     };
-    Err(Refusal::new(format!("is not one of {}", one_of(words())), help))
+    Err(Refusal::new("is not known here", help))
 }
 
 /// An address and a port to listen on.
@@ -125,16 +130,17 @@ pub(super) fn socket_address(text: &str) -> Result<SocketAddr, Refusal> {
 
 /// An absolute http(s) URL without user info and fragment.
 pub(super) fn web_url(text: &str) -> Result<Url, Refusal> {
-    let url = Url::parse(text).map_err(|_| {
-        // `host:8000/path` reads as a scheme without this.
-        let guess = if text.contains(char::is_whitespace) || text.is_empty() { "https://example.com" } else { text };
-        Refusal::new(
-            "is no URL",
-            format!("write the whole URL: `https://{}`", guess.trim_start_matches('/').trim_start_matches("https://")),
-        )
-    })?;
+    // `host:8000/path` reads as a scheme and a path.
+    let help = || match Url::parse(&format!("http://{text}")) {
+        Ok(url) if !text.contains("//") && !text.contains('@') && url.has_host() && is_loopback(&url) => {
+            format!("write `http://{text}`")
+        }
+        Ok(url) if !text.contains("//") && !text.contains('@') && url.has_host() => format!("write `https://{text}`"),
+        _ => "write the whole URL: `https://example.com`".to_owned(),
+    };
+    let url = Url::parse(text).map_err(|_| Refusal::new("is no URL", help()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(Refusal::new("is no http or https URL", format!("write `https://{text}`")));
+        return Err(Refusal::new("is no http or https URL", help()));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Refusal::new("holds a user name or password", "remove what stands before `@`"));
@@ -164,7 +170,7 @@ pub(super) fn path(text: &str) -> Result<String, Refusal> {
         return Err(Refusal::new("is empty", "write `/`, or a path such as `/mcp`"));
     }
     if !text.starts_with('/') {
-        return Err(Refusal::new("does not begin with a slash", format!("write `/{text}`")));
+        return Err(Refusal::new("does not begin with a slash", format!("write `/{}`", text.trim_matches('/'))));
     }
     if text.contains(['?', '#']) {
         let end = text.find(['?', '#']).unwrap_or(text.len());

@@ -53,7 +53,7 @@ fn s62_offending_text_is_made_harmless() {
     let mut diagnostic = Diagnostic::error("", Origin::Nowhere, "");
     assert_eq!(diagnostic.offending("a\u{1b}[31m\n").offending.as_deref(), Some("a\\u{1b}[31m\\n"));
     let shown = |text: &str| Diagnostic::error("", Origin::Nowhere, "").offending(text).offending.clone().unwrap();
-    assert_eq!(shown("http://user:hunter2@host:1/p?x"), "http://…@host:1/p?x");
+    assert_eq!(shown("http://user:hunter2@host:1/p?x"), "http://…@host:1/p?…");
     assert_eq!(shown("http://host/p@x"), "http://host/p@x");
     assert_eq!(shown(&"x".repeat(500)).chars().count(), SHOWN + 1);
 }

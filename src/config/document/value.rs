@@ -224,7 +224,7 @@ impl<'de, T: SecretShape> Visitor<'de> for SecretVisitor<T> {
         match Reference::deserialize(MapAccessDeserializer::new(map))? {
             Reference { env: Some(name), file: None } => Ok(T::one(SecretSource::Env(name))),
             Reference { env: None, file: Some(path) } => Ok(T::one(SecretSource::File(path))),
-            _ => Err(A::Error::custom("has to name either `env` or `file`")),
+            _ => Err(A::Error::custom("invalid type: map, expected either `{env: NAME}` or `{file: PATH}`")),
         }
     }
 

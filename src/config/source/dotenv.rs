@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Place, SourceError};
+use super::{Place, SourceError, is_variable_name};
 
 /// The assignments of a file, in order.
 ///
@@ -28,9 +28,7 @@ fn assignment(line: &str) -> Result<(&str, String), &'static str> {
     let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
     let (name, value) = line.split_once('=').ok_or("is not of the form `NAME=value`")?;
     let name = name.trim_end();
-    let mut letters = name.chars();
-    let first = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
-    if !first || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+    if !is_variable_name(name) {
         return Err("does not begin with a name of letters, digits and `_`");
     }
     Ok((name, unquote(value.trim())?))

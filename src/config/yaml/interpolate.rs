@@ -5,7 +5,7 @@ use serde_yaml::Value;
 use crate::config::{
     diagnostic::{Diagnostic, Diagnostics, closest},
     origin::{Origins, child, item},
-    source::Environment,
+    source::{Environment, is_variable_name},
 };
 
 enum Mistake {
@@ -74,7 +74,7 @@ fn expand(text: &str, environment: &Environment) -> Result<String, Mistake> {
             Some((name, default)) => (name, Some(default)),
             None => (inside, None),
         };
-        if !is_name(name) {
+        if !is_variable_name(name) {
             return Err(Mistake::NoName(inside.to_owned()));
         }
         let value = environment.get(name).or(default).ok_or_else(|| Mistake::NotSet(name.to_owned()))?;
@@ -84,10 +84,4 @@ fn expand(text: &str, environment: &Environment) -> Result<String, Mistake> {
     }
     expanded.push_str(rest);
     Ok(expanded)
-}
-
-fn is_name(name: &str) -> bool {
-    let mut letters = name.chars();
-    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }

@@ -17,7 +17,7 @@ pub(super) fn masked(text: &str, index: &Index) -> String {
         let key = last_key(path);
         let known = *public.entry(key).or_insert_with(|| keys::is_public(key));
         let inside_secret = path.split('.').any(|segment| keys::SECRET.contains(&last_key(segment)));
-        if !known || inside_secret || holds_userinfo(&letters, *span) {
+        if !known || inside_secret || may_hold_key(&letters, *span) {
             hide(&mut letters, *span);
         }
     }
@@ -33,9 +33,10 @@ fn hide(letters: &mut [char], span: Span) {
     }
 }
 
-/// `scheme://user:password@host`
-fn holds_userinfo(letters: &[char], span: Span) -> bool {
-    letters.get(span.start..span.end).is_some_and(|written| written.contains(&'@') && written.contains(&'/'))
+/// `scheme://user:password@host` or `scheme://host?key=…`
+fn may_hold_key(letters: &[char], span: Span) -> bool {
+    let written = letters.get(span.start..span.end).unwrap_or_default();
+    written.contains(&'/') && (written.contains(&'@') || written.contains(&'?'))
 }
 
 /// People comment a secret out and leave it there.

@@ -8,29 +8,26 @@ use serde_yaml::{Mapping, Value};
 use crate::config::{
     diagnostic::{Diagnostic, Diagnostics, closest, one_of},
     document::{Document, keys},
-    origin::{Origins, child, item, last_key},
+    origin::{Origins, child, covers, item, last_key},
 };
 
 /// More mistakes of this kind mean that the file is something else.
 const MAX_MISTAKES: usize = 50;
 
-/// Keys that people know from elsewhere, and what to write here.
-const KNOWN_ELSEWHERE: [(&str, &str); 12] = [
-    ("base_url", "`public_url` at the top level"),
-    ("issuer_url", "nothing: the issuer is `public_url` with the provider's `mount`"),
-    (
-        "issuer",
-        "nothing: the issuer is `public_url` with the provider's `mount`; the provider's own comes from `config_url`",
-    ),
-    ("discovery_url", "`config_url`"),
-    ("timeout_seconds", "`timeout: 10s`"),
-    ("jwt_signing_key", "`secret` at the top level"),
-    ("enable_cimd", "`client_id_metadata_documents`"),
-    ("upstream", "`backend` in a route"),
-    ("upstream_url", "`backend` in a route"),
-    ("backend_url", "`backend` in a route"),
-    ("port", "`listen: 127.0.0.1:8000`"),
-    ("redirect_uri", "`redirect_path: /auth/callback`"),
+/// Keys that people know from elsewhere, the key here, and what to write.
+const KNOWN_ELSEWHERE: [(&str, &str, &str); 12] = [
+    ("base_url", "public_url", "`public_url` at the top level"),
+    ("issuer_url", "", "nothing: the issuer is `public_url` with the provider's `mount`"),
+    ("issuer", "", "nothing: ours is `public_url` with `mount`, the provider's comes from `config_url`"),
+    ("discovery_url", "config_url", "`config_url`"),
+    ("timeout_seconds", "timeout", "`timeout: 10s`"),
+    ("jwt_signing_key", "secret", "`secret` at the top level"),
+    ("enable_cimd", "client_id_metadata_documents", "`client_id_metadata_documents`"),
+    ("upstream", "backend", "`backend`, in a route"),
+    ("upstream_url", "backend", "`backend`, in a route"),
+    ("backend_url", "backend", "`backend`, in a route"),
+    ("port", "listen", "`listen: 127.0.0.1:8000`"),
+    ("redirect_uri", "redirect_path", "`redirect_path: /auth/callback`"),
 ];
 
 /// Reads the document; what is wrong is added to `found` and left out.
@@ -41,7 +38,11 @@ pub(super) fn read(mut value: Value, origins: &Origins, found: &mut Diagnostics)
             Err(error) => error,
         };
         let segments: Vec<Step> = error.path().iter().filter_map(step).collect();
-        found.push(explain(&segments, &error.inner().to_string(), origins));
+        let diagnostic = explain(&segments, &error.inner().to_string(), origins);
+        // What is left after a wrong key was taken out is not wrong once more.
+        if !found.iter().any(|known| known.path != diagnostic.path && covers(&diagnostic.path, &known.path)) {
+            found.push(diagnostic);
+        }
         if !remove(&mut value, &segments) {
             break;
         }
@@ -82,11 +83,12 @@ fn explain(segments: &[Step], message: &str, origins: &Origins) -> Diagnostic {
         return wrong_type(&path, kind, expected, origins);
     }
     let origin = origins.of(&path);
-    Diagnostic::error(path, origin, message)
+    let mut diagnostic = Diagnostic::error(path, origin, message);
+    diagnostic.help("docs/configuration.md has an example of every key");
+    diagnostic
 }
 
 fn wrong_type(path: &str, kind: &str, expected: &str, origins: &Origins) -> Diagnostic {
-    let is_text = expected == "a string";
     let kind = match kind {
         "unit" | "null" => "empty",
         "map" => "a mapping",
@@ -95,18 +97,26 @@ fn wrong_type(path: &str, kind: &str, expected: &str, origins: &Origins) -> Diag
         "integer" | "floating" => "a number",
         _ => "a text",
     };
-    let expected = if is_text { "a text" } else { expected };
+    let expected = match expected {
+        "a string" => "a text",
+        "a map" => "a mapping",
+        "a sequence" => "a list",
+        other => other,
+    };
     let mut diagnostic = Diagnostic::error(path, origins.of(path), format!("is {kind}, but has to be {expected}"));
     let key = last_key(path);
-    if is_text && matches!(kind, "a number" | "`true` or `false`") {
-        diagnostic.help("put it into quotes, so that YAML leaves it as it is");
-    } else if kind == "empty" {
-        diagnostic.help(format!("remove `{key}:`, or indent what belongs to it below it"));
-    } else if path == "providers" && kind == "a list" {
-        diagnostic.help("write `providers:`, below it `auth0:` (any name), and the keys below that, without dashes");
-    } else if matches!(key, "routes" | "clients") && kind == "a mapping" {
-        diagnostic.help(format!("begin each item below `{key}:` with `- `"));
-    }
+    diagnostic.help(match (kind, expected) {
+        ("empty", _) => format!("remove `{key}:`, or indent what belongs to it below it"),
+        ("a list", "a mapping") if path == "providers" => {
+            "write `providers:`, below it `auth0:` (any name), and the keys below that, without dashes".to_owned()
+        }
+        ("a mapping", "a list") => format!("begin each item below `{key}:` with `- `"),
+        ("a list" | "a mapping", "a text" | "one value") => format!("write `{key}: …` with one value behind it"),
+        (_, expected) if expected.starts_with("a text") => {
+            "put it into quotes, so that YAML leaves it as it is".to_owned()
+        }
+        (_, expected) => format!("write {expected}"),
+    });
     diagnostic
 }
 
@@ -123,10 +133,12 @@ fn unknown_key(segments: &[Step], rest: &str, origins: &Origins) -> Diagnostic {
     if let Some(meant) = closest(&written, known.iter().copied()) {
         diagnostic.meant = Some(child(&parent, meant));
         diagnostic.help(format!("did you mean `{meant}`?"));
-    } else if let Some((_, instead)) = KNOWN_ELSEWHERE.iter().find(|(key, _)| *key == written) {
+    } else if let Some((_, meant, instead)) = KNOWN_ELSEWHERE.iter().find(|(key, ..)| *key == written) {
+        let here = known.contains(meant);
+        diagnostic.meant = (!meant.is_empty()).then(|| if here { child(&parent, meant) } else { (*meant).to_owned() });
         diagnostic.help(format!("write {instead}"));
     } else if let Some(place) = elsewhere(&written) {
-        diagnostic.help(format!("it belongs to `{place}`"));
+        diagnostic.help(format!("it belongs {place}"));
     } else {
         diagnostic.help(format!("possible here: {}", one_of(known)));
     }
@@ -135,8 +147,11 @@ fn unknown_key(segments: &[Step], rest: &str, origins: &Origins) -> Diagnostic {
 
 /// Where a key that is unknown here would be right.
 fn elsewhere(key: &str) -> Option<String> {
-    let place = keys::all().into_iter().find(|path| last_key(path) == key)?;
-    Some(place.replace("[]", ""))
+    let path = keys::all().into_iter().find(|path| last_key(path) == key)?;
+    Some(match path.rsplit_once('.') {
+        None => "to the top level".to_owned(),
+        Some((above, _)) => format!("below `{}`", above.replace("[]", "").replace("<name>", "…")),
+    })
 }
 
 /// Takes the offending value out; `false` if that is not possible.

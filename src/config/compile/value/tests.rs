@@ -1,1 +1,142 @@
+use super::*;
 
+const DAY: Duration = Duration::from_hours(24);
+
+#[test]
+fn switches_are_what_environments_write() {
+    for text in ["true", "True", "yes", "on", "1"] {
+        assert_eq!(switch(text), Ok(true));
+    }
+    for text in ["false", "FALSE", "no", "off", "0"] {
+        assert_eq!(switch(text), Ok(false));
+    }
+    assert!(switch("").is_err() && switch("2").is_err());
+}
+
+#[test]
+fn durations_have_a_unit_and_bounds() {
+    let read = |text: &str| duration(text, Duration::from_secs(1), DAY);
+    assert_eq!(read("90s"), Ok(Duration::from_secs(90)));
+    assert_eq!(read("1h 30m"), Ok(Duration::from_mins(90)));
+    assert_eq!(read("1d"), Ok(DAY));
+    for text in ["", "30", "s", "-5s", "2d", "1ms", "99999999999999999999d", "five minutes"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn sizes_have_units_of_1024_and_of_1000() {
+    let read = |text: &str| size(text, 1, 1 << 40);
+    for (text, bytes) in
+        [("512", 512), ("64KiB", 65536), ("4 MiB", 4 << 20), ("1gib", 1 << 30), ("2MB", 2_000_000), ("8k", 8192)]
+    {
+        assert_eq!(read(text), Ok(bytes), "{text}");
+    }
+    for text in ["", "MiB", "1.5MiB", "-1", "0", "10TiB", "99999999999999999999", "18446744073709551615GiB", "1é"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn counts_are_whole_numbers() {
+    assert_eq!(count("1_000", 1, 2000), Ok(1000));
+    for text in ["", "0", "2001", "1.5", "x", "-1"] {
+        assert!(count(text, 1, 2000).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn addresses_have_a_port() {
+    for text in ["127.0.0.1:8000", "[::]:8000", "0.0.0.0:0"] {
+        assert!(socket_address(text).is_ok(), "{text}");
+    }
+    for (text, help) in [
+        ("localhost:1", "write `127.0.0.1:1`"),
+        (":1", "write `127.0.0.1:1` for this machine only, `0.0.0.0:1` for everybody"),
+        ("*:1", "write `127.0.0.1:1` for this machine only, `0.0.0.0:1` for everybody"),
+        ("1", "write `127.0.0.1:1` for this machine only, `0.0.0.0:1` for everybody"),
+    ] {
+        assert_eq!(socket_address(text).unwrap_err().help.as_deref(), Some(help));
+    }
+    assert!(socket_address("example.com:80").is_err());
+}
+
+#[test]
+fn hosts_are_names_with_a_port_at_most() {
+    assert_eq!(host("MCP.Example.com:8443").as_deref(), Ok("mcp.example.com:8443"));
+    assert_eq!(host("[::1]:80").as_deref(), Ok("[::1]:80"));
+    for text in ["", "https://a.example", "a.example/", "u@a.example", "a b", "a?b", "a#b"] {
+        assert!(host(text).is_err(), "{text}");
+    }
+}
+
+/// S22: nothing that two programs could read differently becomes a path of ours.
+#[test]
+fn s22_paths_are_plain() {
+    for text in ["/", "/mcp", "/a/b-c_d.e~f", "/@scope"] {
+        assert_eq!(path(text).as_deref(), Ok(text));
+    }
+    for text in [
+        "",
+        "mcp",
+        "/mcp/",
+        "//mcp",
+        "/a//b",
+        "/.",
+        "/a/..",
+        "/a/./b",
+        "/a?b",
+        "/a#b",
+        "/%2e",
+        "/a\\b",
+        "/a b",
+        "/é",
+        "/{id}",
+        "/*",
+        "/a;b",
+        "/.well-known",
+        "/.well-known/x",
+        "/a\u{0}",
+        "//",
+    ] {
+        assert!(path(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn lists_are_read_in_every_form() {
+    let text = |text: &str| items(&List::Text(text.to_owned()));
+    for written in ["a b", "a,b", " a,  b ", "[\"a\", \"b\"]", "a\tb", "a\nb", "a, b,"] {
+        assert_eq!(text(written).unwrap(), ["a", "b"], "{written}");
+    }
+    assert!(text("").unwrap().is_empty());
+    for written in ["[\"a\"", "[1]", "[a, b]"] {
+        assert!(text(written).is_err(), "{written}");
+    }
+}
+
+#[test]
+fn parameters_are_read_in_every_form() {
+    let text = |text: &str| params(&Params::Text(text.to_owned()));
+    let expected = [("prompt".to_owned(), "select account".to_owned()), ("x".to_owned(), "1".to_owned())];
+    assert_eq!(text("prompt=select+account&x=1").unwrap(), expected);
+    assert_eq!(text("{\"prompt\": \"select account\", \"x\": \"1\"}").unwrap(), expected);
+    for written in ["{", "{\"a\": {}}", "prompt"] {
+        assert!(text(written).is_err(), "{written}");
+    }
+}
+
+#[test]
+fn urls_are_whole_and_carry_no_password() {
+    assert!(web_url("https://a.example/x?y").is_ok());
+    for (text, help) in [
+        ("a.example", "write `https://a.example`"),
+        ("localhost:1/x", "write `http://localhost:1/x`"),
+        ("//a.example", "write the whole URL: `https://example.com`"),
+        ("user:hunter2@a.example", "write the whole URL: `https://example.com`"),
+        ("", "write the whole URL: `https://example.com`"),
+    ] {
+        assert_eq!(web_url(text).unwrap_err().help.as_deref(), Some(help), "{text}");
+    }
+    assert!(web_url("https://u@a.example").is_err() && web_url("https://a.example/#f").is_err());
+}
