@@ -4,13 +4,13 @@
 //! source -> yaml, env -> Document -> compile -> Plan
 //! ```
 
-pub mod compile;
+mod compile;
 pub mod diagnostic;
 pub mod document;
-pub mod env;
+mod env;
 pub mod origin;
 pub mod plan;
-pub mod secrets;
+mod secrets;
 pub mod source;
 mod yaml;
 

@@ -21,6 +21,7 @@
 pub mod answer;
 pub mod authority;
 pub mod body;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod edge;

@@ -1,11 +1,13 @@
 //! The configuration as people meet it: whole files, right and wrong.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use vestibule::config::{self, Diagnostics, Loaded, Look, Sources};
+use vestibule::config::{self, Diagnostics, Loaded, Look, Sources, document::keys};
 
 /// Every secret in the broken files contains this.
 const SECRET: &str = "hunter2";
@@ -51,4 +53,162 @@ fn every_mistake_says_what_to_do() {
             insta::assert_snapshot!(file.file_stem().unwrap().to_str().unwrap(), text);
         }
     });
+}
+
+/// The page names every key with its variable.
+#[test]
+fn the_documentation_has_every_key() {
+    let page = fs::read_to_string("docs/configuration.md").unwrap();
+    let row = |key: &str| page.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
+    let missing: Vec<_> = keys::all()
+        .into_iter()
+        .filter(|key| match (row(key), keys::variable(key)) {
+            (Some(row), Some(variable)) => !row.contains(&format!("`{variable}`")),
+            (Some(_), None) => false,
+            (None, _) => true,
+        })
+        .collect();
+    assert!(missing.is_empty(), "not in docs/configuration.md: {missing:#?}");
+    let known = keys::all();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    for (key, _) in rows {
+        assert!(known.iter().any(|known| known == key), "docs/configuration.md has a key that does not exist: {key}");
+    }
+}
+
+/// The page's defaults are the real ones, and its three examples are one configuration.
+#[test]
+fn the_documented_defaults_are_true() {
+    let page = fs::read_to_string("docs/configuration.md").unwrap();
+    let block = |fence: &str| {
+        let (_, rest) = page.split_once(&format!("```{fence}\n")).unwrap();
+        rest.split_once("```").unwrap().0.to_owned()
+    };
+    let secret = [("AUTH0_CLIENT_SECRET".to_owned(), "…".to_owned())];
+    let least = config::from_yaml(&block("yaml"), &secret).unwrap();
+    let defaults = config::from_yaml(&block("yaml defaults"), &secret).unwrap();
+    let variables = block("sh");
+    let environment = variables.lines().filter_map(|line| line.split_once('=')).collect();
+    let variables = config::load(&Sources { environment, ..Sources::default() }).unwrap().plan;
+    assert_eq!(least, defaults);
+    assert_eq!(least, variables);
+}
+
+/// What the examples need from the environment.
+const EXAMPLES: [(&str, &str); 13] = [
+    ("AUTH0_DOMAIN", "example.eu.auth0.com"),
+    ("AUTH0_CLIENT_ID", "abc"),
+    ("AUTH0_CLIENT_SECRET", "secret"),
+    ("AUTH0_AUDIENCE", "https://api.example.com"),
+    ("ENTRA_TENANT_ID", "00000000-0000-0000-0000-000000000000"),
+    ("ENTRA_CLIENT_ID", "abc"),
+    ("ENTRA_CLIENT_SECRET", "secret"),
+    ("GOOGLE_CLIENT_ID", "abc"),
+    ("GOOGLE_CLIENT_SECRET", "secret"),
+    ("OIDC_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration"),
+    ("OIDC_CLIENT_ID", "abc"),
+    ("OIDC_CLIENT_SECRET", "secret"),
+    ("UNRELATED", "x"),
+];
+
+#[test]
+fn the_examples_are_valid() {
+    let mut loaded = 0;
+    for folder in fs::read_dir("examples").unwrap() {
+        let config = folder.unwrap().path().join("vestibule.yaml");
+        if !config.exists() {
+            continue;
+        }
+        let sources =
+            Sources { config: Some(config), environment: EXAMPLES.into_iter().collect(), ..Sources::default() };
+        let example = config::load(&sources).unwrap_or_else(|found| panic!("{found}"));
+        assert!(example.notes.is_empty(), "{}", example.notes);
+        loaded += 1;
+    }
+    assert!(loaded >= 4);
+    let env_file = Some(PathBuf::from("examples/environment/vestibule.env"));
+    let loaded = config::load(&Sources { env_file, ..Sources::default() }).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(loaded.files, [PathBuf::from("examples/environment/vestibule.env")]);
+}
+
+/// Everything that is set by variables gives the same plan as in a file.
+#[test]
+fn variables_and_yaml_are_equal() {
+    let yaml = load(Path::new("tests/config/everything.yaml")).unwrap_or_else(|found| panic!("{found}"));
+    let env_file = Some(PathBuf::from("tests/config/everything.env"));
+    let variables = config::load(&Sources { env_file, ..Sources::default() }).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(variables.plan, yaml.plan);
+    // Every variable is used, so that none can be forgotten in the comparison.
+    let used = fs::read_to_string("tests/config/everything.env").unwrap();
+    let unused: Vec<_> = keys::all()
+        .iter()
+        .filter_map(|key| keys::variable(&key.replace("<name>", "auth0")))
+        .filter(|variable| !used.contains(&format!("{variable}=")))
+        .collect();
+    assert_eq!(unused, Vec::<String>::new());
+}
+
+/// All files that were read are known, so that they can be watched; also when something is wrong.
+#[test]
+fn every_file_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (config, secret, env_file) = (path("vestibule.yaml"), path("secret"), path("x.env"));
+    let text = fs::read_to_string("tests/config/broken/secret_file_missing.yaml").unwrap();
+    fs::write(&config, text.replace("/nonexistent/auth0-secret", secret.to_str().unwrap())).unwrap();
+    fs::write(&env_file, "VESTIBULE_LISTEN=127.0.0.1:1\n").unwrap();
+    let sources = Sources { config: Some(config.clone()), env_file: Some(env_file.clone()), ..Sources::default() };
+    let expected: Vec<_> = [&secret, &config, &env_file].into_iter().cloned().collect();
+    let found = config::load(&sources).unwrap_err();
+    assert_eq!(found.files().cloned().collect::<Vec<_>>(), expected);
+    fs::write(&secret, "abc\n").unwrap();
+    let loaded = config::load(&sources).unwrap();
+    assert_eq!(loaded.files, expected);
+    assert_eq!(loaded.plan.listen.port(), 1);
+    assert!(loaded.plan.providers[0].client_secret.as_ref().unwrap().matches("abc"));
+    assert_eq!(loaded.origins.of("listen").to_string(), format!("{}:1: VESTIBULE_LISTEN", env_file.display()));
+}
+
+/// A file that is not there, too large, or no text.
+#[test]
+fn unreadable_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vestibule.yaml");
+    let refused =
+        || config::load(&Sources { config: Some(path.clone()), ..Sources::default() }).unwrap_err().to_string();
+    assert!(refused().contains("cannot be read: No such file"), "{}", refused());
+    fs::write(&path, vec![b'#'; 1024 * 1024 + 1]).unwrap();
+    assert!(refused().contains("is larger than 1048576 bytes"), "{}", refused());
+    fs::write(&path, [0xff, 0xfe]).unwrap();
+    assert!(refused().contains("is not UTF-8 text"), "{}", refused());
+}
+
+/// The lines around a mistake are shown without what is secret in them.
+#[test]
+fn a_terminal_shows_the_line() {
+    let found = load(Path::new("tests/config/broken/unknown_keys.yaml")).unwrap_err();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("config");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("terminal", found.render(Look::Graphical { colour: false })));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    /// Whatever one puts in the place of a line of a right file, it is answered.
+    #[test]
+    fn a_damaged_file_is_answered(line in 0_usize..80, text in "( {0,8})(- )?[a-z_]{0,10}(: )?(\\PC{0,12}|[0-9a-z:/.]{0,20})") {
+        let page = fs::read_to_string("docs/configuration.md").unwrap();
+        let (_, rest) = page.split_once("```yaml defaults\n").unwrap();
+        let mut lines: Vec<&str> = rest.split("```").next().unwrap().lines().collect();
+        let position = line % lines.len();
+        lines[position] = &text;
+        let secret = [("AUTH0_CLIENT_SECRET".to_owned(), "x".to_owned())];
+        if let Err(found) = config::from_yaml(&lines.join("\n"), &secret) {
+            assert!(found.has_errors());
+            assert!(!found.render(Look::Graphical { colour: true }).is_empty());
+        }
+    }
 }

@@ -25,8 +25,6 @@ use super::{
 };
 use report::Report;
 
-pub use server::DEFAULT_STORAGE_PATH;
-
 /// Checks and completes a document. With the plan come warnings and notes; without one, at least
 /// one of the diagnostics is an error.
 pub(super) fn compile(document: &Document, origins: &Origins, secrets: &Secrets) -> (Option<Plan>, Vec<Diagnostic>) {

@@ -13,7 +13,10 @@ use std::{
     sync::Arc,
 };
 
-use super::origin::{Origin, covers};
+use super::{
+    origin::{Origin, covers},
+    source::Environment,
+};
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +70,15 @@ pub enum Look {
 
 /// The longest offending text that is shown, in characters.
 const SHOWN: usize = 120;
+
+// === impl Look ===
+
+impl Look {
+    /// The look for a stream; `NO_COLOR` in the environment switches colours off.
+    pub fn new(is_terminal: bool, environment: &Environment) -> Self {
+        if is_terminal { Self::Graphical { colour: environment.get("NO_COLOR").is_none() } } else { Self::Plain }
+    }
+}
 
 // === impl Severity ===
 

@@ -6,7 +6,7 @@
 
 mod foreign;
 mod layer;
-pub mod variables;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ use layer::Layer;
 use variables::{ProviderVariables, ServerVariables};
 
 /// Our namespace.
-pub const PREFIX: &str = "VESTIBULE_";
+const PREFIX: &str = "VESTIBULE_";
 /// Names in our namespace that are read before there is a configuration.
 const ARGUMENTS: [&str; 2] = ["VESTIBULE_CONFIG", "VESTIBULE_ENV_FILE"];
 
@@ -119,12 +119,12 @@ fn own_pairs(environment: &Environment, prefix: &str, names: &[String]) -> Vec<(
 }
 
 /// What may follow `VESTIBULE_`.
-pub fn server_names() -> Vec<String> {
+fn server_names() -> Vec<String> {
     keys::of::<ServerVariables>().iter().map(|name| name.to_ascii_uppercase()).collect()
 }
 
 /// What may follow `VESTIBULE_<NAME>_`.
-pub fn provider_names() -> Vec<String> {
+fn provider_names() -> Vec<String> {
     keys::of::<ProviderVariables>().iter().map(|name| name.to_ascii_uppercase()).collect()
 }
 

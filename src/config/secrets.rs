@@ -10,14 +10,14 @@ use super::{
 use crate::secret::Secret;
 
 /// The texts of all secrets that a document refers to.
-pub struct Secrets {
+pub(super) struct Secrets {
     environment: Environment,
     files: BTreeMap<String, Result<Secret, SourceError>>,
 }
 
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]
-pub enum SecretError<'a> {
+pub(super) enum SecretError<'a> {
     /// The variable is not set, or empty.
     #[error("names the environment variable {0}, which is not set")]
     NoVariable(&'a str),
@@ -39,7 +39,7 @@ pub enum SecretError<'a> {
 
 impl Secrets {
     /// Reads every file that the document's secrets name.
-    pub fn gather(document: &Document, environment: Environment) -> Self {
+    pub(super) fn gather(document: &Document, environment: Environment) -> Self {
         let read = |path: &str| source::read_secret(Path::new(path)).map(Secret::new);
         let files = document.secret_files().map(|path| (path.to_owned(), read(path))).collect();
         Self { environment, files }
@@ -49,7 +49,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`SecretError`], one variant a reason.
-    pub fn resolve<'a>(&'a self, source: &'a SecretSource) -> Result<Secret, SecretError<'a>> {
+    pub(super) fn resolve<'a>(&'a self, source: &'a SecretSource) -> Result<Secret, SecretError<'a>> {
         let secret = match source {
             SecretSource::Text(secret) => secret.clone(),
             SecretSource::Env(name) if !is_variable_name(name) => return Err(SecretError::NoName),

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The folder of the embedded store, if nobody says another; in the working directory.
-pub const DEFAULT_STORAGE_PATH: &str = "./vestibule-data";
+const DEFAULT_STORAGE_PATH: &str = "./vestibule-data";
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 8000);

@@ -31,7 +31,7 @@ pub(super) fn render(diagnostic: &Diagnostic, texts: &BTreeMap<Arc<str>, Arc<str
     let mut text = String::new();
     let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_context_lines(1).with_links(false);
     match handler.render_report(&mut text, &drawn) {
-        Ok(()) => text,
+        Ok(()) => format!("{text}\n"),
         Err(fmt::Error) => format!("{diagnostic}\n"),
     }
 }

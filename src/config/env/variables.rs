@@ -11,7 +11,7 @@ use crate::config::{
 };
 
 /// Path of the one route that variables describe, if they do not say.
-pub const DEFAULT_ROUTE_PATH: &str = "/mcp";
+const DEFAULT_ROUTE_PATH: &str = "/mcp";
 
 /// `VESTIBULE_…`
 #[derive(Debug, Default, Deserialize)]

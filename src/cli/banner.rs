@@ -1,0 +1,93 @@
+//! What is mounted where, for the person who starts the program or checks a file: what to enter at
+//! each provider, what clients type, where it goes.
+
+use std::fmt::{self, Write as _};
+
+use crate::config::plan::{Plan, ProviderPlan, RoutePlan, StoragePlan};
+
+/// Columns of the labels.
+const LABEL: usize = 18;
+
+/// The plan as aligned, plain text that ends with a newline.
+pub fn banner(plan: &Plan) -> String {
+    let mut text = String::new();
+    // Writing into a `String` cannot fail.
+    match write(&mut text, plan) {
+        Ok(()) | Err(fmt::Error) => text,
+    }
+}
+
+fn write(text: &mut String, plan: &Plan) -> fmt::Result {
+    let origin = plan.public_url.origin().ascii_serialization();
+    line(text, 0, "public URL", &origin)?;
+    line(text, 0, "listening on", &plan.listen.to_string())?;
+    match plan.admin_listen {
+        Some(address) => line(text, 0, "admin", &format!("http://{address} (/metrics /healthz /readyz)"))?,
+        None => line(text, 0, "admin", "off")?,
+    }
+    match &plan.storage {
+        StoragePlan::Memory => line(text, 0, "storage", "memory (lost at the end of the process)")?,
+        StoragePlan::Embedded { path } => line(text, 0, "storage", &path.display().to_string())?,
+    }
+    plan.providers.iter().try_for_each(|provider| write_provider(text, &origin, provider))
+}
+
+fn write_provider(text: &mut String, origin: &str, provider: &ProviderPlan) -> fmt::Result {
+    writeln!(text, "\nprovider {} (\"{}\") at {}", provider.name, provider.display_name, provider.mount)?;
+    line(text, 2, "callback URL", &format!("{}  <- enter this at the provider", provider.callback_url))?;
+    line(text, 2, "issuer", provider.issuer.as_str())?;
+    let mount = provider.mount.trim_end_matches('/');
+    line(text, 2, "metadata", &format!("{origin}/.well-known/oauth-authorization-server{mount}"))?;
+    line(text, 2, "sign-in from", provider.config_url.as_str())?;
+    provider.routes.iter().try_for_each(|route| write_route(text, origin, route))
+}
+
+fn write_route(text: &mut String, origin: &str, route: &RoutePlan) -> fmt::Result {
+    writeln!(text, "  route {}", route.path)?;
+    line(text, 4, "clients use", route.resource.as_str())?;
+    line(text, 4, "backend", route.backend.url.as_str())?;
+    let path = route.path.trim_end_matches('/');
+    line(text, 4, "metadata", &format!("{origin}/.well-known/oauth-protected-resource{path}"))
+}
+
+fn line(text: &mut String, indent: usize, label: &str, value: &str) -> fmt::Result {
+    let width = LABEL.saturating_sub(indent);
+    writeln!(text, "{:indent$}{label:width$}{value}", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::from_yaml;
+
+    #[test]
+    fn everything_that_is_mounted_is_shown() {
+        let plan = from_yaml(
+            r"
+public_url: https://mcp.example.com
+admin_listen: off
+storage: memory
+providers:
+  auth0:
+    preset: auth0
+    mount: /
+    config_url: https://example.eu.auth0.com/.well-known/openid-configuration
+    client_id: abc
+    client_secret: hunter2
+    audience: https://api.example.com
+    routes:
+      - { path: /mcp, backend: 'http://127.0.0.1:3000/mcp' }
+      - { path: /tools, backend: 'http://127.0.0.1:3001' }
+  google:
+    config_url: https://accounts.google.com/.well-known/openid-configuration
+    client_id: def
+    redirect_path: /cb
+    routes:
+      - { path: /, backend: 'http://127.0.0.1:3002' }
+",
+            &[],
+        )
+        .unwrap();
+        insta::assert_snapshot!(banner(&plan));
+    }
+}
