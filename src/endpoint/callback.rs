@@ -23,6 +23,9 @@ use crate::{
     secret::equal,
 };
 
+/// Of a repeated `state`, so many are burnt.
+const MAX_STATES: usize = 4;
+
 /// How a callback ends, besides what is counted.
 enum End {
     /// The client is told.
@@ -43,7 +46,7 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Paramete
     let jar = Jar::read(&asked.headers);
     // Whatever comes of it, the cookies of every state that is named have done their work.
     let cleared: Vec<HeaderValue> =
-        parameters.all("state").flat_map(|state| mount.cookies().clear_login(&jar, state)).collect();
+        parameters.all("state").take(MAX_STATES).flat_map(|state| mount.cookies().clear_login(&jar, state)).collect();
     let (outcome, since, end) = match pending(&mount, &jar, &parameters) {
         Ok(pending) => {
             let since = mount.clock.now().since(pending.transaction.started_at);
@@ -69,7 +72,7 @@ fn pending(mount: &Mount, jar: &Jar, parameters: &Parameters) -> Result<PendingL
             return Err((Callback::StateMissing, Box::new(Problem::callback("the parameter state is missing"))));
         }
         Err(Duplicate(_)) => {
-            parameters.all("state").for_each(|state| mount.memory.burn(state));
+            parameters.all("state").take(MAX_STATES).for_each(|state| mount.memory.burn(state));
             return Err((Callback::DuplicateParam, Box::new(Problem::callback("the parameter state is there twice"))));
         }
     };

@@ -22,6 +22,8 @@ const CHUNKS: usize = 3;
 const MAX_LOGINS: usize = 6;
 /// Characters of a digest in a cookie's name.
 const NAME_DIGITS: usize = 16;
+/// Cookies of one request that are looked at; browsers keep fewer for one site.
+const MAX_COOKIES: usize = 256;
 /// Browser cookies that are looked at.
 const MAX_BROWSERS: usize = 8;
 
@@ -57,6 +59,7 @@ impl Jar {
                 Cookie::split_parse(text).flatten().collect::<Vec<_>>()
             })
             .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
+            .take(MAX_COOKIES)
             .collect();
         Self { pairs }
     }

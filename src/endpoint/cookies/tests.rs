@@ -113,3 +113,10 @@ fn s72_chunk_numbers_are_bounded() {
     let jar = jar(&[&format!("{name}-99999999=x; {name}-18446744073709551616=x; {name}--1=x"), &format!("{name}-1=b")]);
     assert_eq!(HTTPS.login(&jar, "s"), None, "without the first there is none");
 }
+
+/// S71: very many cookies cost little.
+#[test]
+fn s71_only_so_many_cookies_are_looked_at() {
+    let many: Vec<String> = (0..5000).map(|number| format!("__Host-vestibule-browser-{number}=x")).collect();
+    assert_eq!(joined(&many).pairs.len(), MAX_COOKIES);
+}
