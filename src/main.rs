@@ -1,1 +1,5 @@
-fn main() {}
+//! The program on one page; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    vestibule::cli::main()
+}
