@@ -12,6 +12,7 @@ pub mod origin;
 pub mod plan;
 mod secrets;
 pub mod source;
+pub mod watch;
 mod yaml;
 
 use std::{

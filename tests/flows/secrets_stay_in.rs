@@ -1,0 +1,21 @@
+//! D-11: nothing of the provider's ever reaches a client.
+
+use serde_json::json;
+
+use crate::{client::Client, stage::Stage};
+
+#[tokio::test]
+async fn d11_provider_tokens_never_leave() {
+    let stage = Stage::start().await;
+    let client = Client::discover(&stage.resource).await;
+    let tokens = client.tokens("alice").await;
+    let seen = client.call(&tokens.access, "tools/call", json!({ "name": "whoami", "arguments": {} })).await;
+    let told = format!("{}{}{}", tokens.response, seen.text().await.unwrap(), stage.metrics().await);
+    let secrets = stage.provider_secrets();
+    assert!(secrets.len() >= 3, "client secret, access token, refresh token");
+    for secret in secrets {
+        assert!(!told.contains(&secret), "a provider secret was told to somebody");
+    }
+    assert!(!told.contains("id_token"));
+    stage.stop().await;
+}
