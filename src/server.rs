@@ -1,20 +1,20 @@
 //! Puts store, keys, live configuration and listeners together; owns the order of start and stop.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{Admin, Readiness},
+    admin::Admin,
     config::plan::{Plan, StoragePlan},
     edge,
     keys::{KeyError, KeyRing},
-    listener::{self, Settings},
+    listener::Listener,
     live::{BuildError, Live, Shared},
     metrics::Metrics,
-    seal::{RootSecretError, Sealer},
+    seal::{RootSecretError, Sealer, random_text},
     secret::Secret,
     store::{Store, StoreError, memory::MemoryStore, record::Records, redb::EmbeddedStore, root_secret},
     time::Clock,
@@ -33,7 +33,7 @@ pub enum ServeError {
         /// What the configuration says.
         address: SocketAddr,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The store could not be opened.
     #[error(transparent)]
@@ -52,15 +52,134 @@ pub enum ServeError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// A running server.
-#[derive(Debug)]
+/// A running server. Dropping it does not stop it; [`Running::stop`] does.
 pub struct Running {
     /// Where clients connect (the real port, if the plan says 0).
     pub address: SocketAddr,
     /// Where operators connect.
     pub admin_address: Option<SocketAddr>,
     stop: CancellationToken,
+    live: Arc<ArcSwap<Live>>,
     public: JoinHandle<()>,
-    admin: Option<JoinHandle<()>>,
-    background: Vec<JoinHandle<()>>,
+    rest: Vec<JoinHandle<()>>,
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Asks the server to drain: `/readyz` turns 503, no new connections, running requests may end.
+    pub fn drain(&self) {
+        self.stop.cancel();
+    }
+
+    /// Drains, and returns when the last connection is gone or the deadline has passed.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.wait().await;
+    }
+
+    /// Returns when the server has stopped.
+    pub async fn wait(self) {
+        if let Err(error) = self.public.await {
+            tracing::error!(%error, "the public listener ended badly");
+        }
+        self.live.load().stop();
+        for task in self.rest {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Starts everything a plan describes. When this returns, both listeners accept.
+///
+/// The sockets are bound before anything else is touched: an address in use changes nothing.
+///
+/// # Errors
+/// [`ServeError`]; nothing runs then.
+pub async fn start(plan: Plan) -> Result<Running, ServeError> {
+    let clock = Clock::system();
+    let metrics = Metrics::new()?;
+    let public = bind(plan.listen, &plan, Some(Arc::clone(&metrics))).await?;
+    let admin = match plan.admin_listen {
+        Some(address) => Some(bind(address, &plan, None).await?),
+        None => None,
+    };
+    let address = public.local_address().map_err(|source| ServeError::Listen { address: plan.listen, source })?;
+    let admin_address = admin.as_ref().and_then(|listener| listener.local_address().ok());
+
+    let (store, root_secrets) = open_store(&plan, &clock).await?;
+    let sealer = Arc::new(Sealer::new(&root_secrets)?);
+    let records = Records::new(store, Arc::clone(&sealer), Arc::clone(&metrics), clock.clone());
+    let keys = Arc::new(KeyRing::load(&records, plan.signing, clock.clone()).await?);
+    let shared = Shared::new(sealer, records.clone(), keys, Arc::clone(&metrics), clock)?;
+
+    let live = Live::build(plan, &shared, None)?;
+    live.start();
+    let live = Arc::new(ArcSwap::from_pointee(live));
+    let stop = CancellationToken::new();
+    let mut rest = vec![tokio::spawn(sweep(records.clone()))];
+    if let Some(listener) = admin {
+        let admin = Arc::new(Admin::new(Arc::clone(&live), records, metrics, stop.clone()));
+        // The admin listener outlives the drain: whoever watches wants to see it.
+        rest.push(tokio::spawn(async move {
+            let handler = move |request, _peer| {
+                let admin = Arc::clone(&admin);
+                async move { admin.answer(request).await }
+            };
+            listener.serve(handler, std::future::pending()).await;
+        }));
+    }
+    let public = tokio::spawn(serve_public(public, Arc::clone(&live), stop.clone()));
+    Ok(Running { address, admin_address, stop, live, public, rest })
+}
+
+async fn serve_public(listener: Listener, live: Arc<ArcSwap<Live>>, stop: CancellationToken) {
+    let handler = move |request, peer| {
+        // Whatever is under way finishes on the configuration that it began with.
+        let live = live.load_full();
+        async move { edge::answer(&live, peer, request).await }
+    };
+    let drained = listener.serve(handler, async move { stop.cancelled().await }).await;
+    tracing::info!(open = drained.open, cut = drained.cut, "stopped");
+}
+
+async fn bind(address: SocketAddr, plan: &Plan, metrics: Option<Arc<Metrics>>) -> Result<Listener, ServeError> {
+    Listener::bind(address, &plan.limits, metrics).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+/// Opens the store, and finds the root secrets: the configured ones, else one that the store keeps.
+async fn open_store(plan: &Plan, clock: &Clock) -> Result<(Arc<dyn Store>, Vec<Secret>), ServeError> {
+    let (store, own): (Arc<dyn Store>, Secret) = match &plan.storage {
+        StoragePlan::Memory => (Arc::new(MemoryStore::new(clock.clone())), Secret::new(random_text::<32>())),
+        StoragePlan::Embedded { path } => {
+            let (path, clock) = (path.clone(), clock.clone());
+            let opened = tokio::task::spawn_blocking(move || {
+                let secret = root_secret::load_or_create(&path)?;
+                Ok::<_, StoreError>((EmbeddedStore::open(&path, clock)?, secret))
+            });
+            let (store, secret) = opened.await.map_err(|error| StoreError::Unusable(error.to_string()))??;
+            (Arc::new(store), secret)
+        }
+    };
+    let secrets = if plan.root_secrets.is_empty() { vec![own] } else { plan.root_secrets.clone() };
+    Ok((store, secrets))
+}
+
+async fn sweep(records: Records) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match records.sweep().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::debug!(removed, "expired records removed"),
+            Err(error) => tracing::warn!(%error, "expired records could not be removed"),
+        }
+    }
 }
