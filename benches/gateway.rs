@@ -88,7 +88,7 @@ fn measure() {
         let arguments = ["serve", "--config", config.to_str().unwrap()];
         let gateway = Running::start("0", program.to_str().unwrap(), &arguments, VESTIBULE);
         let client = client::Client::discover(&format!("http://127.0.0.1:{VESTIBULE}/mcp")).await;
-        let token = client.tokens("alice").await.access;
+        let token = client.tokens("ada").await.access;
         let jwks = client.http.get(client.endpoint("jwks_uri")).send().await.unwrap().text().await.unwrap();
         (provider, token, jwks, gateway)
     });

@@ -27,24 +27,23 @@ async fn w3_s76_a_provider_that_is_down_at_start() {
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{}", page.html);
     assert!(page.headers.contains_key("retry-after"));
     assert!(stage.ready().await.contains("demo"), "the reason is told");
-    stage.provider_up().await;
+    stage.provider_up();
     let mut left = 100;
     while !stage.metrics().await.contains("vestibule_provider_ready{provider=\"demo\"} 1") {
         left -= 1;
         assert!(left > 0, "the provider never became ready");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    client.tokens("alice").await;
+    client.tokens("ada").await;
     stage.stop().await;
 }
 
 /// T3: a provider that fails is 503 and costs the client nothing.
 #[tokio::test]
 async fn t3_a_failing_provider_never_costs_a_grant() {
-    let stage = Stage::start().await;
+    let stage = Stage::start_with_short_provider_tokens().await;
     let client = Client::discover(&stage.resource).await;
-    let tokens = client.tokens("alice").await;
-    stage.expire_provider_tokens().await;
+    let tokens = client.tokens("ada").await;
     stage.provider_token_endpoint_fails(true);
     let refused = client.refresh(tokens.refresh_token()).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -58,10 +57,9 @@ async fn t3_a_failing_provider_never_costs_a_grant() {
 /// D-10: when the provider says that it is over, so is our grant.
 #[tokio::test]
 async fn d10_the_end_at_the_provider_is_the_end_here() {
-    let stage = Stage::start().await;
+    let stage = Stage::start_with_short_provider_tokens().await;
     let client = Client::discover(&stage.resource).await;
-    let tokens = client.tokens("alice").await;
-    stage.expire_provider_tokens().await;
+    let tokens = client.tokens("ada").await;
     stage.provider_ends_grants();
     let refused = client.refresh(tokens.refresh_token()).await;
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);

@@ -6,13 +6,14 @@ use crate::{client::Client, stage::Stage};
 
 #[tokio::test]
 async fn d11_provider_tokens_never_leave() {
-    let stage = Stage::start().await;
+    let stage = Stage::start_with_short_provider_tokens().await;
     let client = Client::discover(&stage.resource).await;
-    let tokens = client.tokens("alice").await;
+    let tokens = client.tokens("ada").await;
+    client.refresh(tokens.refresh_token()).await;
     let seen = client.call(&tokens.access, "tools/call", json!({ "name": "whoami", "arguments": {} })).await;
     let told = format!("{}{}{}", tokens.response, seen.text().await.unwrap(), stage.metrics().await);
     let secrets = stage.provider_secrets();
-    assert!(secrets.len() >= 3, "client secret, access token, refresh token");
+    assert!(secrets.len() >= 4, "client secret, code, verifier, refresh token");
     for secret in secrets {
         assert!(!told.contains(&secret), "a provider secret was told to somebody");
     }

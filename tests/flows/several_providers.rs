@@ -14,7 +14,7 @@ async fn s50_each_mount_is_its_own_world() {
     let two = Client::discover(&second).await;
     assert_eq!(one.issuer, format!("{}/first", stage.origin));
     assert_eq!(two.issuer, format!("{}/second", stage.origin));
-    let tokens = one.tokens("alice").await;
+    let tokens = one.tokens("ada").await;
     assert_eq!(one.call(&tokens.access, "ping", json!({})).await.status(), StatusCode::OK);
     assert_eq!(two.call(&tokens.access, "ping", json!({})).await.status(), StatusCode::UNAUTHORIZED);
     let foreign = two.refresh(tokens.refresh_token()).await;

@@ -16,7 +16,7 @@ async fn s57_a_code_is_spent_once_and_only_by_its_owner() {
     let stage = Stage::start().await;
     let client = Client::discover(&stage.resource).await;
     let attempt = client.attempt();
-    let redirect = client.sign_in(&Browser::new(), &attempt, "alice").await;
+    let redirect = client.sign_in(&Browser::new(), &attempt, "ada").await;
     let code = client.code(&attempt, &redirect);
     let wrong_verifier = "x".repeat(43);
     for (redirect_uri, client_id, verifier, error) in [
@@ -49,10 +49,9 @@ async fn s57_a_code_is_spent_once_and_only_by_its_owner() {
 /// T1, S56: twenty refreshes at the same moment are twenty answers with one successor.
 #[tokio::test]
 async fn t1_parallel_refreshes_share_one_successor() {
-    let stage = Stage::start().await;
+    let stage = Stage::start_with_short_provider_tokens().await;
     let client = Client::discover(&stage.resource).await;
-    let tokens = client.tokens("alice").await;
-    stage.expire_provider_tokens().await;
+    let tokens = client.tokens("ada").await;
     let refreshes = (0..20).map(|_| client.refresh(tokens.refresh_token()));
     let mut successors = Vec::new();
     for response in futures_util::future::join_all(refreshes).await {
@@ -61,14 +60,7 @@ async fn t1_parallel_refreshes_share_one_successor() {
     successors.sort();
     successors.dedup();
     assert_eq!(successors.len(), 1);
-    let renewals = stage
-        .provider_requests()
-        .into_iter()
-        .filter(|(endpoint, parameters)| {
-            endpoint == "token" && parameters.contains(&("grant_type".to_owned(), "refresh_token".to_owned()))
-        })
-        .count();
-    assert_eq!(renewals, 1, "one refresh at the provider");
+    assert_eq!(stage.provider_renewals(), 1, "one refresh at the provider");
     stage.stop().await;
 }
 
@@ -77,7 +69,7 @@ async fn t1_parallel_refreshes_share_one_successor() {
 async fn t3_s5_refused_refreshes() {
     let stage = Stage::start().await;
     let client = Client::discover(&stage.resource).await;
-    let tokens = client.tokens("alice").await;
+    let tokens = client.tokens("ada").await;
     for (token, scope, error) in
         [("vrt_x", "", "invalid_grant"), (tokens.refresh_token(), "openid unheard-of", "invalid_scope")]
     {
@@ -103,7 +95,7 @@ async fn t3_s5_refused_refreshes() {
 async fn t7_only_the_owner_revokes() {
     let stage = Stage::start().await;
     let client = Client::discover(&stage.resource).await;
-    let tokens = client.tokens("alice").await;
+    let tokens = client.tokens("ada").await;
     let response = client.register(&json!({ "client_name": "Other", "redirect_uris": [REDIRECT_URI] })).await;
     let mut other = client.clone();
     json_of(response).await["client_id"].as_str().unwrap().clone_into(&mut other.client_id);

@@ -1,0 +1,261 @@
+//! A world for one test: demo provider, demo MCP server and the gateway between them.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use vestibule::{
+    config,
+    demo::{
+        identity_provider::{self, DemoIdentityProvider, Endpoint, Fault, Lifetimes, Options},
+        mcp_server::{self, DemoMcpServer},
+    },
+    server,
+};
+
+use crate::client::http;
+
+/// The `audience` of every stage's configuration.
+const AUDIENCE: &str = "https://api.example.com";
+
+/// The gateway in this process, its state in memory.
+pub struct Stage {
+    /// `http://127.0.0.1:port`, also the issuer with one provider.
+    pub origin: String,
+    /// The protected URL that people type.
+    pub resource: String,
+    provider: identity_provider::Running,
+    _others: Vec<identity_provider::Running>,
+    _backend: mcp_server::Running,
+    gateway: server::Running,
+}
+
+/// The gateway as a process of its own with its state on disk, to be killed.
+pub struct ProcessStage {
+    pub resource: String,
+    _provider: identity_provider::Running,
+    _backend: mcp_server::Running,
+    folder: TempDir,
+    config: PathBuf,
+    origin: String,
+    process: Child,
+}
+
+impl Stage {
+    pub async fn start() -> Self {
+        Self::with(Options::default(), true).await
+    }
+
+    /// The provider's access tokens live one second: they are due at every refresh of ours.
+    pub async fn start_with_short_provider_tokens() -> Self {
+        let lifetimes = Lifetimes { access_token: Duration::from_secs(1), ..Lifetimes::default() };
+        Self::with(Options { lifetimes, ..Options::default() }, true).await
+    }
+
+    pub async fn start_with_provider_down() -> Self {
+        Self::with(Options::default(), false).await
+    }
+
+    async fn with(options: Options, up: bool) -> Self {
+        let provider = DemoIdentityProvider::start(options).await.unwrap();
+        if !up {
+            provider.down();
+        }
+        let backend = DemoMcpServer::start(0).await.unwrap();
+        let port = free_port();
+        let block = provider_block("demo", &provider, &backend);
+        let gateway = server::start(plan(port, "{ backend: memory }", &block)).await.unwrap();
+        let origin = format!("http://127.0.0.1:{port}");
+        let stage = Self {
+            resource: format!("{origin}/mcp"),
+            origin,
+            provider,
+            _others: Vec::new(),
+            _backend: backend,
+            gateway,
+        };
+        if up {
+            stage.until_ready().await;
+        }
+        stage
+    }
+
+    /// Two providers, mounted at `/first` and `/second`.
+    pub async fn start_two_providers() -> Self {
+        let first = DemoIdentityProvider::start(Options::default()).await.unwrap();
+        let second = DemoIdentityProvider::start(Options::default()).await.unwrap();
+        let backend = DemoMcpServer::start(0).await.unwrap();
+        let port = free_port();
+        let blocks = [provider_block("first", &first, &backend), provider_block("second", &second, &backend)].concat();
+        let gateway = server::start(plan(port, "{ backend: memory }", &blocks)).await.unwrap();
+        let origin = format!("http://127.0.0.1:{port}");
+        let resource = format!("{origin}/first/mcp");
+        let stage = Self { origin, resource, provider: first, _others: vec![second], _backend: backend, gateway };
+        stage.until_ready().await;
+        stage
+    }
+
+    async fn until_ready(&self) {
+        for _ in 0..200 {
+            let metrics = self.metrics().await;
+            if metrics.contains("vestibule_provider_ready") && !metrics.contains("vestibule_provider_ready{provider=\"demo\"} 0")
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the gateway never became ready");
+    }
+
+    pub async fn stop(self) {
+        self.gateway.stop().await;
+    }
+
+    /// The text of `/metrics`.
+    pub async fn metrics(&self) -> String {
+        self.admin("/metrics").await
+    }
+
+    /// The text of `/readyz`.
+    pub async fn ready(&self) -> String {
+        self.admin("/readyz").await
+    }
+
+    async fn admin(&self, path: &str) -> String {
+        let url = format!("http://{}{path}", self.gateway.admin_address.unwrap());
+        http().get(url).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// What arrived at an endpoint of the provider, as parameters.
+    pub fn provider_requests(&self, endpoint: Endpoint) -> Vec<Vec<(String, String)>> {
+        self.provider.requests(endpoint).into_iter().map(|request| request.parameters).collect()
+    }
+
+    /// Refreshes that arrived at the provider.
+    pub fn provider_renewals(&self) -> usize {
+        let refresh = ("grant_type".to_owned(), "refresh_token".to_owned());
+        self.provider_requests(Endpoint::Token).iter().filter(|parameters| parameters.contains(&refresh)).count()
+    }
+
+    pub fn provider_token_endpoint_fails(&self, fails: bool) {
+        if fails {
+            self.provider.faults().set(Endpoint::Token, Fault::Status(500));
+        } else {
+            self.provider.faults().clear(Endpoint::Token);
+        }
+    }
+
+    pub fn provider_ends_grants(&self) {
+        self.provider.end_all_grants();
+    }
+
+    pub fn provider_up(&self) {
+        self.provider.up();
+    }
+
+    /// Every secret that passed between the gateway and the provider so far.
+    pub fn provider_secrets(&self) -> Vec<String> {
+        let mut secrets = vec![self.provider.client_secret().unwrap().expose().to_owned()];
+        for endpoint in [Endpoint::Token, Endpoint::Revoke] {
+            for (name, value) in self.provider_requests(endpoint).into_iter().flatten() {
+                if matches!(name.as_str(), "code" | "refresh_token" | "token" | "code_verifier") {
+                    secrets.push(value);
+                }
+            }
+        }
+        secrets
+    }
+}
+
+impl ProcessStage {
+    pub async fn start() -> Self {
+        let provider = DemoIdentityProvider::start(Options::default()).await.unwrap();
+        let backend = DemoMcpServer::start(0).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let storage = format!("{{ backend: embedded, path: {} }}", folder.path().join("state").display());
+        let config = folder.path().join("vestibule.yaml");
+        fs::write(&config, yaml(port, &storage, &provider_block("demo", &provider, &backend))).unwrap();
+        let origin = format!("http://127.0.0.1:{port}");
+        let stage = Self {
+            resource: format!("{origin}/mcp"),
+            process: run(&config),
+            _provider: provider,
+            _backend: backend,
+            folder,
+            config,
+            origin,
+        };
+        stage.until_answering().await;
+        stage
+    }
+
+    /// SIGKILL, at once, and a new process on the same files.
+    pub async fn kill_and_restart(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = run(&self.config);
+        self.until_answering().await;
+    }
+
+    pub async fn stop(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// The bytes of the store's file.
+    pub fn store_bytes(&self) -> Vec<u8> {
+        fs::read(self.folder.path().join("state").join("vestibule.redb")).unwrap()
+    }
+
+    async fn until_answering(&self) {
+        let url = format!("{}/.well-known/oauth-authorization-server", self.origin);
+        for _ in 0..400 {
+            if http().get(&url).send().await.is_ok_and(|response| response.status().is_success()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the gateway did not start");
+    }
+}
+
+fn run(config: &std::path::Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_vestibule"))
+        .args(["serve", "--config"])
+        .arg(config)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn plan(port: u16, storage: &str, providers: &str) -> config::plan::Plan {
+    config::from_yaml(&yaml(port, storage, providers), &[]).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+}
+
+fn yaml(port: u16, storage: &str, providers: &str) -> String {
+    format!(
+        "public_url: http://127.0.0.1:{port}\nlisten: 127.0.0.1:{port}\nadmin_listen: 127.0.0.1:0\nstorage: {storage}\nproviders:\n{providers}"
+    )
+}
+
+fn provider_block(name: &str, provider: &identity_provider::Running, backend: &mcp_server::Running) -> String {
+    format!(
+        "  {name}:\n    config_url: {}\n    client_id: {}\n    client_secret: {}\n    audience: {AUDIENCE}\n    required_scopes: [openid, profile, email]\n    routes:\n      - path: /mcp\n        backend: {}\n",
+        provider.config_url(),
+        provider.client_id(),
+        provider.client_secret().unwrap().expose(),
+        backend.url(),
+    )
+}
+
+/// A port that nobody listens on right now.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
