@@ -11,6 +11,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+/// 9999-12-31T23:59:59Z.
+const LAST_SECOND: u64 = 253_402_300_799;
+
 /// Seconds since 1970-01-01T00:00:00Z (a JWT's `NumericDate`, whole seconds).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -53,7 +56,8 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = UNIX_EPOCH + Duration::from_secs(self.0);
+        // RFC 3339 ends with the year 9999; a stranger's number may be anything.
+        let time = UNIX_EPOCH + Duration::from_secs(self.0.min(LAST_SECOND));
         write!(formatter, "{}", humantime::format_rfc3339_seconds(time))
     }
 }
@@ -93,5 +97,16 @@ impl Hand {
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(by.as_secs(), Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_can_be_shown() {
+        assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(Timestamp(u64::MAX).to_string(), "9999-12-31T23:59:59Z");
     }
 }
