@@ -33,8 +33,9 @@ pub const DOCUMENT_DEADLINE: Duration = Duration::from_secs(5);
 pub enum Reach {
     /// Only https, and only addresses that are globally reachable, whatever DNS says.
     Public,
-    /// Plain http and every address too: a provider that the operator placed on this machine or in
-    /// this cluster, and tests.
+    /// Only https, to any address: the operator named the host, which may well be in this cluster.
+    AnyAddress,
+    /// Plain http too: a provider that the operator placed on this machine, and tests.
     Anywhere,
 }
 
@@ -83,12 +84,13 @@ pub enum EgressError {
 
 impl Egress {
     /// For one identity provider: `deadline` bounds one request. `allow_insecure_http` permits
-    /// plain http and private addresses; otherwise only https to public addresses is possible.
+    /// plain http. Private addresses are possible in any case: an operator's own provider is often
+    /// at one, and strangers choose nothing here.
     ///
     /// # Errors
     /// [`EgressError::Setup`] if TLS cannot be set up at all.
     pub fn for_provider(deadline: Duration, allow_insecure_http: bool) -> Result<Self, EgressError> {
-        let reach = if allow_insecure_http { Reach::Anywhere } else { Reach::Public };
+        let reach = if allow_insecure_http { Reach::Anywhere } else { Reach::AnyAddress };
         Self::new(reach, PROVIDER_BODY, deadline)
     }
 
@@ -111,6 +113,7 @@ impl Egress {
                 .pool_idle_timeout(IDLE);
             match reach {
                 Reach::Public => builder.https_only(true).dns_resolver(Arc::new(PublicOnly)),
+                Reach::AnyAddress => builder.https_only(true),
                 Reach::Anywhere => builder,
             }
         };
@@ -137,8 +140,10 @@ impl Egress {
         max: usize,
     ) -> Result<http::Response<Bytes>, EgressError> {
         let request = reqwest::Request::try_from(request).map_err(EgressError::Setup)?;
-        if self.reach == Reach::Public {
-            address::check(request.url())?;
+        match self.reach {
+            Reach::Public => address::check(request.url())?,
+            Reach::AnyAddress if request.url().scheme() != "https" => return Err(Blocked::NotHttps.into()),
+            Reach::AnyAddress | Reach::Anywhere => {}
         }
         tokio::time::timeout(self.deadline, self.exchange(request, max.min(self.body)))
             .await

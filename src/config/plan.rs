@@ -168,8 +168,7 @@ pub struct ProviderPlan {
     pub lifetimes: Lifetimes,
     /// Deadline of one request to the provider.
     pub timeout: Duration,
-    /// May be fetched over plain http and from private addresses (a provider on this machine or
-    /// in this cluster; the demo).
+    /// May be reached over plain http (a provider on this machine; the demo).
     pub allow_insecure_http: bool,
     /// What is protected, in the order written.
     pub routes: Vec<Arc<RoutePlan>>,

@@ -264,7 +264,7 @@ fn document_of(issuer: &str) -> String {
 /// What an operator can do about it.
 pub(super) fn hint(error: &EgressError) -> &'static str {
     match error {
-        EgressError::Blocked(_) => " (allow_insecure_http permits plain http and private addresses)",
+        EgressError::Blocked(_) => " (allow_insecure_http permits plain http)",
         _ => "",
     }
 }

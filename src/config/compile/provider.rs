@@ -21,7 +21,7 @@ use crate::{
         origin::{child, item},
         plan::ProviderPlan,
     },
-    oauth::{Issuer, RedirectUri},
+    oauth::{Issuer, RedirectUri, redirect_uri::is_loopback},
 };
 
 const DEFAULT_REDIRECT_PATH: &str = "/auth/callback";
@@ -55,6 +55,9 @@ pub(super) fn compile(
     let allow_insecure_http =
         report.scalar(&child(&at, "allow_insecure_http"), provider.allow_insecure_http.as_ref(), false, value::switch);
     let config_url = application::config_url(&child(&at, "config_url"), provider, allow_insecure_http, report);
+    // What is on this machine crosses no network.
+    let on_this_machine = config_url.as_ref().is_some_and(|url| url.scheme() == "http" && is_loopback(url));
+    let allow_insecure_http = allow_insecure_http || on_this_machine;
     let client_id = application::client_id(&child(&at, "client_id"), provider, report);
     let (client_secret, auth_method) = application::client_authentication(&at, provider, report);
     let audience = application::audience(&child(&at, "audience"), provider, preset, report);

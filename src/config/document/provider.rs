@@ -51,7 +51,7 @@ pub struct Provider {
     pub lifetimes: Lifetimes,
     /// Deadline of one request to the provider; default `10s`.
     pub timeout: Option<Scalar>,
-    /// The provider may be reached by plain http and at private addresses; default `false`.
+    /// The provider may be reached by plain http; default: only if it is on this machine.
     pub allow_insecure_http: Option<Scalar>,
     /// What is protected. At least one.
     pub routes: Vec<Route>,
