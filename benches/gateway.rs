@@ -68,7 +68,8 @@ async fn answer(request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Byt
         let first = futures_util::stream::once(async { Ok(Frame::data(Bytes::from_static(b": open\n\n"))) });
         StreamBody::new(first.chain(futures_util::stream::pending())).boxed_unsync()
     } else {
-        Full::new(Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"ok\":true,\"text\":\"hello\"}}")).boxed_unsync()
+        Full::new(Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"ok\":true,\"text\":\"hello\"}}"))
+            .boxed_unsync()
     };
     let kind = if request.uri().path().ends_with("/sse") { "text/event-stream" } else { "application/json" };
     Ok(Response::builder().header("content-type", kind).body(body).unwrap())
@@ -163,7 +164,7 @@ fn vestibule_config(provider: &vestibule::demo::identity_provider::Running) -> S
         "public_url: http://127.0.0.1:{VESTIBULE}\nlisten: 127.0.0.1:{VESTIBULE}\nadmin_listen: off\nstorage: {{ backend: memory }}\nlog: {{ filter: error }}\nproviders:\n  demo:\n    config_url: {}\n    client_id: {}\n    client_secret: {}\n    allow_insecure_http: true\n    routes:\n      - path: /mcp\n        backend: http://127.0.0.1:{BACKEND}/mcp\n",
         provider.config_url(),
         provider.client_id(),
-        provider.client_secret(),
+        provider.client_secret().unwrap().expose(),
     )
 }
 
@@ -223,7 +224,8 @@ static_resources:
 "#
     );
     fs::write(&config, text).unwrap();
-    let arguments = ["-c", config.to_str().unwrap(), "--concurrency", "1", "--log-level", "error", "--use-dynamic-base-id"];
+    let arguments =
+        ["-c", config.to_str().unwrap(), "--concurrency", "1", "--log-level", "error", "--use-dynamic-base-id"];
     Some(Running::start("0", &program, &arguments, ENVOY))
 }
 

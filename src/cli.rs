@@ -1,19 +1,28 @@
 //! The command line: arguments in, exit code out.
 
+pub mod banner;
 pub mod check;
 pub mod serve;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{IsTerminal as _, Write as _, stderr, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::{Look, Sources};
+
 /// Exit codes; documented in `docs/commands.md`.
 pub mod exit {
-    /// A wrong configuration or wrong arguments (`EX_USAGE`).
+    /// Wrong arguments (`EX_USAGE`).
     pub const USAGE: u8 = 64;
     /// Something that was needed is not there: an address in use, a store that cannot be opened
     /// (`EX_UNAVAILABLE`).
     pub const UNAVAILABLE: u8 = 69;
+    /// A configuration with mistakes (`EX_CONFIG`).
+    pub const CONFIG: u8 = 78;
 }
 
 const EXAMPLES: &str = "\
@@ -64,6 +73,14 @@ struct DemoArguments {
     port: u16,
 }
 
+// === impl ConfigArguments ===
+
+impl ConfigArguments {
+    fn sources(&self) -> Sources {
+        Sources::from_process(self.config.clone(), self.env_file.clone())
+    }
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -77,7 +94,23 @@ pub fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Serve(config) => serve::serve(&config),
-        Command::Check(config) => check::check(&config),
+        Command::Check(config) => tell(&check::check(&config.sources(), look())),
         Command::Demo(demo) => serve::demo(demo.port),
     }
+}
+
+/// Prints what a check found: to standard output what is right, to standard error what is wrong.
+fn tell(checked: &check::Checked) -> ExitCode {
+    // Whoever closed the stream does not want to read it.
+    drop(if checked.code == check::VALID {
+        stdout().write_all(checked.text.as_bytes())
+    } else {
+        stderr().write_all(checked.text.as_bytes())
+    });
+    ExitCode::from(checked.code)
+}
+
+/// Mistakes are drawn for people and written on one line each for programs.
+fn look() -> Look {
+    if stderr().is_terminal() { Look::Graphical { colour: true } } else { Look::Plain }
 }

@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod answer;
 pub mod authority;
 pub mod body;
@@ -32,6 +33,7 @@ pub mod gate;
 pub mod identity;
 pub mod keys;
 pub mod listener;
+pub mod live;
 pub mod metrics;
 pub mod oauth;
 pub mod page;
@@ -39,8 +41,10 @@ pub mod provider;
 pub mod route;
 pub mod seal;
 pub mod secret;
+pub mod server;
 pub mod store;
 pub mod supervisor;
+pub mod telemetry;
 pub mod time;
 
 #[cfg(test)]

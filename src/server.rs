@@ -7,9 +7,8 @@ use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, NamedPart, Part, Probe, Readiness},
     config::plan::{Plan, StoragePlan},
-    edge,
     keys::{KeyError, KeyRing},
     listener::Listener,
     live::{BuildError, Live, Shared},
@@ -59,7 +58,6 @@ pub struct Running {
     /// Where operators connect.
     pub admin_address: Option<SocketAddr>,
     stop: CancellationToken,
-    live: Arc<ArcSwap<Live>>,
     public: JoinHandle<()>,
     rest: Vec<JoinHandle<()>>,
 }
@@ -83,7 +81,6 @@ impl Running {
         if let Err(error) = self.public.await {
             tracing::error!(%error, "the public listener ended badly");
         }
-        self.live.load().stop();
         for task in self.rest {
             task.abort();
         }
@@ -120,30 +117,47 @@ pub async fn start(plan: Plan) -> Result<Running, ServeError> {
     let shared = Shared::new(sealer, records.clone(), keys, Arc::clone(&metrics), clock)?;
 
     let live = Live::build(plan, &shared, None)?;
-    live.start();
     let live = Arc::new(ArcSwap::from_pointee(live));
     let stop = CancellationToken::new();
     let mut rest = vec![tokio::spawn(sweep(records.clone()))];
     if let Some(listener) = admin {
-        let admin = Arc::new(Admin::new(Arc::clone(&live), records, metrics, stop.clone()));
+        let admin = Admin::new(metrics, probe(Arc::clone(&live), records, stop.clone()));
         // The admin listener outlives the drain: whoever watches wants to see it.
         rest.push(tokio::spawn(async move {
-            let handler = move |request, _peer| {
-                let admin = Arc::clone(&admin);
-                async move { admin.answer(request).await }
+            let handler = move |request, peer| {
+                let admin = admin.clone();
+                async move { admin.answer(request, peer).await }
             };
             listener.serve(handler, std::future::pending()).await;
         }));
     }
     let public = tokio::spawn(serve_public(public, Arc::clone(&live), stop.clone()));
-    Ok(Running { address, admin_address, stop, live, public, rest })
+    Ok(Running { address, admin_address, stop, public, rest })
+}
+
+/// What `/readyz` asks.
+fn probe(live: Arc<ArcSwap<Live>>, records: Records, stop: CancellationToken) -> Probe {
+    Arc::new(move || {
+        let (live, records, draining) = (live.load_full(), records.clone(), stop.is_cancelled());
+        Box::pin(async move {
+            let store = match records.health().await {
+                Ok(()) => Part { ready: true, reason: None },
+                Err(error) => Part { ready: false, reason: Some(error.to_string()) },
+            };
+            let providers = live.readiness().into_iter().map(|(name, readiness)| NamedPart {
+                name,
+                state: Part { ready: readiness.ready, reason: readiness.reason },
+            });
+            Readiness { draining, store, providers: providers.collect() }
+        })
+    })
 }
 
 async fn serve_public(listener: Listener, live: Arc<ArcSwap<Live>>, stop: CancellationToken) {
     let handler = move |request, peer| {
         // Whatever is under way finishes on the configuration that it began with.
         let live = live.load_full();
-        async move { edge::answer(&live, peer, request).await }
+        async move { live.surface().answer(peer, request).await }
     };
     let drained = listener.serve(handler, async move { stop.cancelled().await }).await;
     tracing::info!(open = drained.open, cut = drained.cut, "stopped");

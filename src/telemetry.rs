@@ -20,8 +20,8 @@ pub struct TelemetryError {
 /// # Errors
 /// [`TelemetryError`] if the filter cannot be parsed.
 pub fn start(plan: &LogPlan) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&plan.filter)
-        .map_err(|source| TelemetryError { filter: plan.filter.clone(), source })?;
+    let filter =
+        EnvFilter::try_new(&plan.filter).map_err(|source| TelemetryError { filter: plan.filter.clone(), source })?;
     let terminal = std::io::stderr().is_terminal();
     let json = match plan.format {
         LogFormat::Auto => !terminal,

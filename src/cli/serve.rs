@@ -4,7 +4,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{ConfigArguments, banner::banner, exit};
+use super::{ConfigArguments, banner::banner, check, exit, look};
 use crate::{
     config::{self, plan::Plan},
     demo, server,
@@ -35,7 +35,10 @@ struct Stop {
 /// `vestibule serve`
 pub fn serve(arguments: &ConfigArguments) -> ExitCode {
     finish(run(async {
-        let loaded = config::load(&arguments.sources()).map_err(|wrong| RunError::Configuration(wrong.to_string()))?;
+        let wrong = |found| RunError::Configuration(check::refusal(&found, look()));
+        let loaded = config::load(&arguments.sources()).map_err(wrong)?;
+        // What is odd but usable is said before anything runs.
+        drop(write!(std::io::stderr(), "{}", loaded.notes.render(look())));
         telemetry::start(&loaded.plan.log)?;
         let text = banner(&loaded.plan);
         until_stopped(loaded.plan, &text).await
@@ -77,7 +80,7 @@ fn finish(result: Result<(), RunError>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     drop(writeln!(std::io::stderr(), "{error}"));
     ExitCode::from(match error {
-        RunError::Configuration(_) | RunError::Telemetry(_) => exit::USAGE,
+        RunError::Configuration(_) | RunError::Telemetry(_) => exit::CONFIG,
         RunError::Serve(_) | RunError::Demo(_) | RunError::System(_) => exit::UNAVAILABLE,
     })
 }

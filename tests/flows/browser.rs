@@ -29,12 +29,7 @@ pub struct Form {
 
 impl Browser {
     pub fn new() -> Self {
-        let http = reqwest::Client::builder()
-            .cookie_store(true)
-            .redirect(Policy::none())
-            .no_proxy()
-            .build()
-            .unwrap();
+        let http = reqwest::Client::builder().cookie_store(true).redirect(Policy::none()).no_proxy().build().unwrap();
         Self { http }
     }
 
@@ -57,7 +52,11 @@ impl Browser {
         }
         let origin = form.action.origin().ascii_serialization();
         let request = match form.method {
-            Method::GET => self.http.get(form.action.clone()).query(&fields),
+            Method::GET => {
+                let mut url = form.action.clone();
+                url.query_pairs_mut().clear().extend_pairs(&fields);
+                self.http.get(url)
+            }
             _ => self.http.post(form.action.clone()).form(&fields).header(header::ORIGIN, origin),
         };
         self.walk(request, until).await
@@ -102,9 +101,7 @@ impl Page {
         let fields = form
             .select(&Selector::parse("input[name]").unwrap())
             .filter(|input| !matches!(input.attr("type"), Some("submit" | "radio" | "checkbox")))
-            .map(|input| {
-                (input.attr("name").unwrap().to_owned(), input.attr("value").unwrap_or_default().to_owned())
-            })
+            .map(|input| (input.attr("name").unwrap().to_owned(), input.attr("value").unwrap_or_default().to_owned()))
             .collect();
         let method = match form.attr("method").unwrap_or("get").to_ascii_lowercase().as_str() {
             "post" => Method::POST,

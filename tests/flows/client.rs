@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use reqwest::{Response, StatusCode};
+use reqwest::{Response, StatusCode, header::HeaderValue};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -57,13 +57,13 @@ impl Client {
         let metadata: Value = json_of(http.get(well_known).send().await.unwrap()).await;
         assert_eq!(metadata["issuer"], issuer.as_str());
         let mut client = Self { http, resource: resource.to_owned(), issuer, metadata, client_id: String::new() };
-        let registered = client.register(&json!({
+        let metadata = json!({
             "client_name": "Stranger",
             "redirect_uris": [REDIRECT_URI],
             "grant_types": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_method": "none",
-        }));
-        let response = registered.await;
+        });
+        let response = client.register(&metadata).await;
         assert_eq!(response.status(), StatusCode::CREATED);
         let registered: Value = json_of(response).await;
         registered["client_id"].as_str().unwrap().clone_into(&mut client.client_id);
@@ -157,16 +157,31 @@ impl Client {
         Tokens::read(self.exchange(&attempt, &code).await).await
     }
 
-    /// One JSON-RPC call at the protected URL.
+    /// One JSON-RPC call at the protected URL in a session of its own; what is refused before the
+    /// call is the answer.
     pub async fn call(&self, token: &str, method: &str, params: Value) -> Response {
-        self.http
+        let initialize = json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": { "name": "stranger", "version": "1" },
+        });
+        let first = self.post(token, None, "initialize", initialize).await;
+        let Some(session) = first.headers().get("mcp-session-id").cloned() else { return first };
+        self.post(token, Some(session), method, params).await
+    }
+
+    async fn post(&self, token: &str, session: Option<HeaderValue>, method: &str, params: Value) -> Response {
+        let mut request = self
+            .http
             .post(&self.resource)
             .bearer_auth(token)
             .header("accept", "application/json, text/event-stream")
-            .json(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }))
-            .send()
-            .await
-            .unwrap()
+            .header("mcp-protocol-version", "2025-11-25")
+            .json(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }));
+        if let Some(session) = session {
+            request = request.header("mcp-session-id", session);
+        }
+        request.send().await.unwrap()
     }
 }
 

@@ -44,6 +44,7 @@ async fn t3_a_failing_provider_never_costs_a_grant() {
     let stage = Stage::start_with_short_provider_tokens().await;
     let client = Client::discover(&stage.resource).await;
     let tokens = client.tokens("ada").await;
+    stage.until_provider_tokens_are_due().await;
     stage.provider_token_endpoint_fails(true);
     let refused = client.refresh(tokens.refresh_token()).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -60,6 +61,7 @@ async fn d10_the_end_at_the_provider_is_the_end_here() {
     let stage = Stage::start_with_short_provider_tokens().await;
     let client = Client::discover(&stage.resource).await;
     let tokens = client.tokens("ada").await;
+    stage.until_provider_tokens_are_due().await;
     stage.provider_ends_grants();
     let refused = client.refresh(tokens.refresh_token()).await;
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);

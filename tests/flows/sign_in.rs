@@ -45,6 +45,7 @@ async fn t8_the_audience_is_sent_every_time_and_the_resource_never() {
     let stage = Stage::start_with_short_provider_tokens().await;
     let client = Client::discover(&stage.resource).await;
     let tokens = client.tokens("ada").await;
+    stage.until_provider_tokens_are_due().await;
     Tokens::read(client.refresh(tokens.refresh_token()).await).await;
     for (endpoint, least) in [(Endpoint::Authorize, 1), (Endpoint::Token, 2)] {
         let requests = stage.provider_requests(endpoint);
@@ -128,7 +129,7 @@ async fn s02_consent_is_bound_to_the_browser() {
     let attempt = client.attempt();
     let form = one.open(attempt.url.as_str(), REDIRECT_URI).await.form();
     let approve = Some(("decision", "approve"));
-    assert_eq!(other.submit(&form, approve, REDIRECT_URI).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(other.submit(&form, approve, REDIRECT_URI).await.status, StatusCode::BAD_REQUEST);
     let mut tampered = form.clone();
     for (_, value) in &mut tampered.fields {
         value.push('A');
@@ -220,9 +221,9 @@ async fn the_funnel_is_counted() {
         r#"vestibule_client_registrations_total{fault="none",method="dcr",outcome="created",provider="demo"} 1"#,
         r#"vestibule_token_requests_total{fault="none",grant_type="authorization_code",outcome="ok",provider="demo"} 1"#,
         r#"vestibule_tokens_issued_total{grant_type="authorization_code",provider="demo",token_type="access"} 1"#,
-        r#"vestibule_token_verifications_total{credential="jwt",fault="none",outcome="valid",provider="demo"} 1"#,
+        r#"vestibule_token_verifications_total{credential="jwt",fault="none",outcome="valid",provider="demo"} 2"#,
         r#"vestibule_token_verifications_total{credential="jwt",fault="client",outcome="missing",provider="demo"} 1"#,
-        r#"vestibule_backend_requests_total{outcome="ok",route="demo/mcp"} 1"#,
+        r#"vestibule_backend_requests_total{outcome="ok",route="demo/mcp"} 2"#,
         r#"vestibule_provider_ready{provider="demo"} 1"#,
     ] {
         assert!(text.contains(line), "{line}\nis not in\n{text}");

@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderName;
 use tempfile::TempDir;
 use vestibule::{
-    config,
+    config::{self, plan::IdentityHeaders},
     demo::{
         identity_provider::{self, DemoIdentityProvider, Endpoint, Fault, Lifetimes, Options},
         mcp_server::{self, DemoMcpServer},
@@ -66,7 +67,7 @@ impl Stage {
         if !up {
             provider.down();
         }
-        let backend = DemoMcpServer::start(0).await.unwrap();
+        let backend = backend().await;
         let port = free_port();
         let block = provider_block("demo", &provider, &backend);
         let gateway = server::start(plan(port, "{ backend: memory }", &block)).await.unwrap();
@@ -89,7 +90,7 @@ impl Stage {
     pub async fn start_two_providers() -> Self {
         let first = DemoIdentityProvider::start(Options::default()).await.unwrap();
         let second = DemoIdentityProvider::start(Options::default()).await.unwrap();
-        let backend = DemoMcpServer::start(0).await.unwrap();
+        let backend = backend().await;
         let port = free_port();
         let blocks = [provider_block("first", &first, &backend), provider_block("second", &second, &backend)].concat();
         let gateway = server::start(plan(port, "{ backend: memory }", &blocks)).await.unwrap();
@@ -103,7 +104,8 @@ impl Stage {
     async fn until_ready(&self) {
         for _ in 0..200 {
             let metrics = self.metrics().await;
-            if metrics.contains("vestibule_provider_ready") && !metrics.contains("vestibule_provider_ready{provider=\"demo\"} 0")
+            if metrics.contains("vestibule_provider_ready")
+                && !metrics.contains("vestibule_provider_ready{provider=\"demo\"} 0")
             {
                 return;
             }
@@ -134,6 +136,11 @@ impl Stage {
     /// What arrived at an endpoint of the provider, as parameters.
     pub fn provider_requests(&self, endpoint: Endpoint) -> Vec<Vec<(String, String)>> {
         self.provider.requests(endpoint).into_iter().map(|request| request.parameters).collect()
+    }
+
+    /// The provider's access tokens lived one second; now they are over.
+    pub async fn until_provider_tokens_are_due(&self) {
+        tokio::time::sleep(Duration::from_millis(1100)).await;
     }
 
     /// Refreshes that arrived at the provider.
@@ -175,7 +182,7 @@ impl Stage {
 impl ProcessStage {
     pub async fn start() -> Self {
         let provider = DemoIdentityProvider::start(Options::default()).await.unwrap();
-        let backend = DemoMcpServer::start(0).await.unwrap();
+        let backend = backend().await;
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let storage = format!("{{ backend: embedded, path: {} }}", folder.path().join("state").display());
@@ -253,6 +260,19 @@ fn provider_block(name: &str, provider: &identity_provider::Running, backend: &m
         provider.client_secret().unwrap().expose(),
         backend.url(),
     )
+}
+
+/// The demo MCP server, told by the default headers.
+async fn backend() -> mcp_server::Running {
+    let name = |text| Some(HeaderName::from_static(text));
+    let identity_headers = IdentityHeaders {
+        subject: name("x-vestibule-subject"),
+        email: name("x-vestibule-email"),
+        scopes: name("x-vestibule-scopes"),
+        client: name("x-vestibule-client"),
+        assertion: None,
+    };
+    DemoMcpServer::start(mcp_server::Options { port: 0, identity_headers }).await.unwrap()
 }
 
 /// A port that nobody listens on right now.
