@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_TYPE, EXPECT},
+};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use url::{Position, Url};
@@ -21,8 +24,9 @@ use url::{Position, Url};
 use crate::{
     answer,
     authority::GrantState,
-    body::Body,
+    body::{self, Body},
     config::plan::{Plan, RoutePlan},
+    endpoint::Endpoints,
     forward::{Backend, ForwardHeaders, Lease},
     gate::Gate,
     listener::Peer,
@@ -52,8 +56,9 @@ pub struct Surface {
 }
 
 /// One provider's mount.
+#[derive(Debug)]
 pub struct Mount {
-    endpoints: Arc<dyn Endpoints>,
+    endpoints: Endpoints,
     /// By [`Endpoint::name`].
     metrics: HashMap<&'static str, HttpMetrics>,
     routes: Vec<Route>,
@@ -66,17 +71,6 @@ pub struct Route {
     backend: Backend,
     origins: Origins,
     metrics: HttpMetrics,
-}
-
-/// Our own endpoints of one mount.
-pub trait Endpoints: Send + Sync {
-    /// Answers a request for one of them.
-    fn answer(
-        &self,
-        endpoint: Endpoint,
-        request: Request<Incoming>,
-        client_address: IpAddr,
-    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>>;
 }
 
 /// Where a request belongs.
@@ -192,7 +186,7 @@ impl Surface {
         if cors::is_preflight(request.method(), request.headers()) {
             return readers.preflight(request.headers());
         }
-        let (head, body) = request.into_parts();
+        let (head, incoming) = request.into_parts();
         let mut response = match route.gate.admit(&head).await {
             Ok(admitted) => {
                 let add = ForwardHeaders {
@@ -202,9 +196,15 @@ impl Surface {
                     forwarded: client.forwarded(&self.forwarded_rest),
                     request_id: id.clone(),
                 };
-                route.backend.forward(Request::from_parts(head, body), &add, stay(admitted.grant)).await
+                route.backend.forward(Request::from_parts(head, incoming), &add, stay(admitted.grant)).await
             }
-            Err(refusal) => refusal.into_response(),
+            Err(refusal) => {
+                // Whoever waits for "100 Continue" has not sent anything yet.
+                if !head.headers.contains_key(EXPECT) {
+                    body::discard(incoming);
+                }
+                refusal.into_response()
+            }
         };
         readers.apply(response.headers_mut());
         response
@@ -221,15 +221,9 @@ impl fmt::Debug for Surface {
 
 impl Mount {
     /// The endpoints of the provider with this name, and its routes in the order of its plan.
-    pub fn new(provider: &str, endpoints: Arc<dyn Endpoints>, routes: Vec<Route>, metrics: &Arc<Metrics>) -> Self {
+    pub fn new(provider: &str, endpoints: Endpoints, routes: Vec<Route>, metrics: &Arc<Metrics>) -> Self {
         let metrics = Endpoint::NAMES.iter().map(|name| (*name, metrics.http(&format!("{provider}:{name}")))).collect();
         Self { endpoints, metrics, routes }
-    }
-}
-
-impl fmt::Debug for Mount {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Mount").field("routes", &self.routes).finish_non_exhaustive()
     }
 }
 

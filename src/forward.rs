@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, request};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header::EXPECT, request};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
@@ -159,6 +159,9 @@ impl Backend {
         ending: &mut Ending,
     ) -> Result<Response<Body>, Failure> {
         if request.body().size_hint().lower() > self.max_body {
+            if !request.headers().contains_key(EXPECT) {
+                crate::body::discard(request.into_body());
+            }
             return Err(Failure::BodyTooLarge);
         }
         let tunnel = upgrade::is_websocket(&request).then(|| hyper::upgrade::on(&mut request));

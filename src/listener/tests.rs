@@ -86,6 +86,36 @@ async fn s70_long_headers_are_refused() {
     assert_eq!(&head, b"HTTP/1.1 431");
 }
 
+/// S70: rapid reset (CVE-2023-44487): streams opened and reset without end cost the connection.
+#[tokio::test]
+async fn s70_rapid_resets_are_cut() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let running = serve(limits(), move |_request: Request<Incoming>, _peer| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        std::future::pending::<Response<Body>>()
+    })
+    .await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    // The preface and empty settings; then per stream a header block (GET, http, `/`, authority
+    // `x`) that ends it, and its reset.
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for stream in (1..20_000_u32).step_by(2) {
+        let id = stream.to_be_bytes();
+        bytes.extend_from_slice(&[0, 0, 6, 1, 5, id[0], id[1], id[2], id[3], 0x82, 0x86, 0x84, 0x41, 0x01, b'x']);
+        bytes.extend_from_slice(&[0, 0, 4, 3, 0, id[0], id[1], id[2], id[3], 0, 0, 0, 8]);
+    }
+    let (mut reader, mut writer) = stream.split();
+    let mut seen = Vec::new();
+    let (_, read) =
+        tokio::join!(writer.write_all(&bytes), timeout(Duration::from_secs(5), reader.read_to_end(&mut seen)));
+    assert!(read.is_ok(), "the connection stays open");
+    // GOAWAY with ENHANCE_YOUR_CALM, unless the close was faster than our reading.
+    let calm = seen.windows(17).any(|frame| frame[3] == 7 && frame[13..17] == [0, 0, 0, 11]);
+    assert!(calm || read.unwrap().is_err(), "{seen:?}");
+    assert!(calls.load(Ordering::SeqCst) < 1_000, "{calls:?}");
+}
+
 /// S70: beyond the limit connections wait; they are neither taken nor dropped.
 #[tokio::test]
 async fn s70_connections_beyond_the_limit_wait() {

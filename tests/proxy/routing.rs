@@ -41,19 +41,19 @@ async fn s27_s41_hosts() {
     let gateway = Gateway::start().await;
     let (port, own) = (gateway.address.port(), gateway.address);
     for (line, hosts, expected) in [
-        ("GET /token", vec![own.to_string()], 200),
-        ("GET /token", vec![format!("LOCALHOST:{port}")], 200),
-        ("GET /token", vec![format!("localhost.:{port}")], 200),
-        ("GET /token", vec!["evil.example".to_owned()], 421),
-        ("GET /token", vec![format!("evil.example:{port}")], 421),
-        ("GET /token", vec!["127.0.0.1:1".to_owned()], 421),
-        ("GET /token", vec![], 400),
-        ("GET /token", vec![own.to_string(), own.to_string()], 400),
-        ("GET /token", vec![own.to_string(), "evil.example".to_owned()], 400),
-        (&format!("GET http://{own}/token"), vec![own.to_string()], 200),
-        (&format!("GET http://{own}/token"), vec!["evil.example".to_owned()], 400),
-        ("GET http://evil.example/token", vec![own.to_string()], 400),
-        ("GET http://evil.example/token", vec!["evil.example".to_owned()], 421),
+        ("GET /.well-known/jwks.json", vec![own.to_string()], 200),
+        ("GET /.well-known/jwks.json", vec![format!("LOCALHOST:{port}")], 200),
+        ("GET /.well-known/jwks.json", vec![format!("localhost.:{port}")], 200),
+        ("GET /.well-known/jwks.json", vec!["evil.example".to_owned()], 421),
+        ("GET /.well-known/jwks.json", vec![format!("evil.example:{port}")], 421),
+        ("GET /.well-known/jwks.json", vec!["127.0.0.1:1".to_owned()], 421),
+        ("GET /.well-known/jwks.json", vec![], 400),
+        ("GET /.well-known/jwks.json", vec![own.to_string(), own.to_string()], 400),
+        ("GET /.well-known/jwks.json", vec![own.to_string(), "evil.example".to_owned()], 400),
+        (&format!("GET http://{own}/.well-known/jwks.json"), vec![own.to_string()], 200),
+        (&format!("GET http://{own}/.well-known/jwks.json"), vec!["evil.example".to_owned()], 400),
+        ("GET http://evil.example/.well-known/jwks.json", vec![own.to_string()], 400),
+        ("GET http://evil.example/.well-known/jwks.json", vec!["evil.example".to_owned()], 421),
         ("CONNECT evil.example:443", vec!["evil.example:443".to_owned()], 400),
     ] {
         let mut request = format!("{line} HTTP/1.1\r\nConnection: close\r\n");
@@ -83,12 +83,15 @@ async fn w2_nothing_is_json() {
 #[tokio::test]
 async fn endpoints_are_found_and_counted() {
     let gateway = Gateway::start().await;
-    assert!(gateway.ask("DELETE /mcp/.well-known/openid-configuration?x=1", &[]).await.ends_with("from 127.0.0.1"));
+    let answer = gateway.ask("GET /mcp/.well-known/openid-configuration?x=1", &[]).await;
+    assert!(answer.contains(&format!("\"issuer\":\"{}\"", gateway.origin())), "{answer}");
+    assert_eq!(status(&gateway.ask("DELETE /token", &[]).await), 405);
     gateway.ask("GET /nobody", &[]).await;
     gateway.ask("GET /mcp", &[]).await;
     let text = gateway.world.metrics.render();
     for series in [
-        "code=\"200\",method=\"DELETE\",route=\"auth0:server_metadata\"",
+        "code=\"200\",method=\"GET\",route=\"auth0:server_metadata\"",
+        "code=\"405\",method=\"DELETE\",route=\"auth0:token\"",
         "code=\"404\",method=\"GET\",route=\"unknown\"",
         "code=\"401\",method=\"GET\",route=\"auth0/mcp\"",
     ] {

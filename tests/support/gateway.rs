@@ -2,8 +2,7 @@
 //! remembers what it was asked.
 
 use std::{
-    net::{IpAddr, SocketAddr},
-    pin::Pin,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -23,14 +22,19 @@ use url::Url;
 use vestibule::{
     body::{self, Body, BoxError},
     config::plan::{Plan, ProviderPlan},
-    edge::{self, Endpoints, Surface},
+    edge::{self, Surface},
+    egress::Egress,
+    endpoint::{self, Endpoints, ServerFacts, limiter::Limiters, memory::Memory},
     forward::Forwarder,
     gate::{self, Gate},
     listener::{Drained, Listener},
-    route::Endpoint,
+    provider::Provider,
 };
 
-use super::{plan, world::World};
+use super::{
+    plan,
+    world::{self, World},
+};
 
 /// Whatever is waited for comes within this, or the test fails.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -60,9 +64,6 @@ pub(crate) struct Seen {
     pub(crate) headers: http::HeaderMap,
     pub(crate) body: String,
 }
-
-/// Endpoints that only say which of them was called, and by whom.
-struct Echo;
 
 // === impl Gateway ===
 
@@ -154,20 +155,25 @@ fn surface(plan: &Plan, world: &World) -> Surface {
         let backend = forwarder.backend(&plan.public_url, route, metrics.clone()).unwrap();
         edge::Route::new(route, gate, backend, &metrics)
     });
-    let mount = edge::Mount::new("auth0", Arc::new(Echo), routes.collect(), &world.metrics);
+    let endpoints = Endpoints::new(&Arc::new(endpoint::Mount {
+        plan: Arc::clone(&world.plan),
+        server: ServerFacts { https: plan.is_https(), public_url: plan.public_url.clone() },
+        authority: Arc::clone(&world.authority),
+        provider: Provider::new(
+            Arc::clone(&world.plan),
+            Egress::for_provider(world.plan.timeout, false).unwrap(),
+            world.clock.clone(),
+            world.provider_metrics.clone(),
+        ),
+        keys: Arc::clone(&world.keys),
+        sealer: world::sealer(),
+        metrics: world.provider_metrics.clone(),
+        limiters: Arc::new(Limiters::new(&plan.limits)),
+        memory: Arc::new(Memory::new()),
+        clock: world.clock.clone(),
+    }));
+    let mount = edge::Mount::new("auth0", endpoints, routes.collect(), &world.metrics);
     Surface::new(plan, vec![mount], &world.metrics).unwrap()
-}
-
-impl Endpoints for Echo {
-    fn answer(
-        &self,
-        endpoint: Endpoint,
-        request: Request<Incoming>,
-        client_address: IpAddr,
-    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>> {
-        let text = format!("{} {} from {client_address}", request.method(), endpoint.name());
-        Box::pin(async move { Response::new(body::full(text)) })
-    }
 }
 
 // === impl Backend ===

@@ -53,7 +53,7 @@ impl World {
         let metrics = Metrics::new().unwrap();
         let provider_metrics = metrics.provider(&plan.name);
         let (clock, hand) = Clock::manual(Timestamp(1_800_000_000));
-        let sealer = Arc::new(Sealer::new(&[Secret::new("0123456789abcdef0123456789abcdef")]).unwrap());
+        let sealer = sealer();
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let records = Records::new(store, Arc::clone(&sealer), Arc::clone(&metrics), clock.clone());
         let keys = Arc::new(KeyRing::load(&records, SigningAlgorithm::Es256, clock.clone()).await.unwrap());
@@ -126,6 +126,11 @@ impl World {
         let grant = GrantId::new(claims(token)["sid"].as_str().unwrap());
         self.grants.revoke(&grant, RevocationInitiator::Admin).await.unwrap().unwrap();
     }
+}
+
+/// Seals with the same root secret everywhere.
+pub(crate) fn sealer() -> Arc<Sealer> {
+    Arc::new(Sealer::new(&[Secret::new("0123456789abcdef0123456789abcdef")]).unwrap())
 }
 
 /// The payload of a JWT.
