@@ -58,7 +58,7 @@ pub struct Surface {
 /// One provider's mount.
 #[derive(Debug)]
 pub struct Mount {
-    endpoints: Endpoints,
+    endpoints: Arc<Endpoints>,
     /// By [`Endpoint::name`].
     metrics: HashMap<&'static str, HttpMetrics>,
     routes: Vec<Route>,
@@ -221,7 +221,7 @@ impl fmt::Debug for Surface {
 
 impl Mount {
     /// The endpoints of the provider with this name, and its routes in the order of its plan.
-    pub fn new(provider: &str, endpoints: Endpoints, routes: Vec<Route>, metrics: &Arc<Metrics>) -> Self {
+    pub fn new(provider: &str, endpoints: Arc<Endpoints>, routes: Vec<Route>, metrics: &Arc<Metrics>) -> Self {
         let metrics = Endpoint::NAMES.iter().map(|name| (*name, metrics.http(&format!("{provider}:{name}")))).collect();
         Self { endpoints, metrics, routes }
     }

@@ -4,15 +4,12 @@
 //! the one it began with. A provider whose plan did not change keeps its runtime, so that a new
 //! configuration fetches nothing again and forgets nothing.
 
-use std::{fmt, future::Future, net::IpAddr, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::task::AbortHandle;
 
 use crate::{
     authority::{self, Authority, ClientDocuments, Grants},
-    body::Body,
     config::plan::{Plan, ProviderPlan},
     edge::{self, Surface},
     egress::{Egress, EgressError, Reach},
@@ -22,7 +19,7 @@ use crate::{
     keys::KeyRing,
     metrics::{Metrics, ProviderMetrics},
     provider::{Provider, Readiness},
-    route::{Endpoint, RouteError},
+    route::RouteError,
     seal::Sealer,
     store::record::Records,
     time::Clock,
@@ -237,18 +234,6 @@ impl Drop for Runtime {
     }
 }
 
-/// The edge calls the endpoints without knowing them.
-impl edge::Endpoints for Endpoints {
-    fn answer(
-        &self,
-        endpoint: Endpoint,
-        request: Request<Incoming>,
-        client_address: IpAddr,
-    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>> {
-        Box::pin(Self::answer(self, endpoint, request, client_address))
-    }
-}
-
 /// A provider's mount: its endpoints, and a gate and a way to the backend for each route.
 fn mount(runtime: &Runtime, shared: &Shared) -> Result<edge::Mount, BuildError> {
     let mut routes = Vec::with_capacity(runtime.plan.routes.len());
@@ -269,6 +254,6 @@ fn mount(runtime: &Runtime, shared: &Shared) -> Result<edge::Mount, BuildError> 
             .map_err(|source| BuildError::Backend { route: route.id.clone(), source })?;
         routes.push(edge::Route::new(route, gate, backend, &metrics));
     }
-    let endpoints = Arc::clone(&runtime.endpoints) as Arc<dyn edge::Endpoints>;
+    let endpoints = Arc::clone(&runtime.endpoints);
     Ok(edge::Mount::new(&runtime.plan.name, endpoints, routes, &shared.metrics))
 }

@@ -172,7 +172,7 @@ fn surface(plan: &Plan, world: &World) -> Surface {
         memory: Arc::new(Memory::new()),
         clock: world.clock.clone(),
     }));
-    let mount = edge::Mount::new("auth0", endpoints, routes.collect(), &world.metrics);
+    let mount = edge::Mount::new("auth0", Arc::new(endpoints), routes.collect(), &world.metrics);
     Surface::new(plan, vec![mount], &world.metrics).unwrap()
 }
 
