@@ -30,7 +30,7 @@ export class Person {
         next = { method: page.status === 307 ? next.method : 'GET', url: new URL(location, next.url).href, body: page.status === 307 ? next.body : undefined };
         continue;
       }
-      if (page.status !== 200) throw new Error(`${next.method} ${next.url} answered ${page.status}:\n${page.body.slice(0, 2000)}`);
+      if (page.status !== 200) throw new Error(`${next.method} ${next.url} answered ${page.status}: ${readable(page.body)}`);
       next = this.fillIn(page, decision) ?? followed(page, callback, decision);
     }
     throw new Error(`no end after ${LONGEST_WALK} steps:\n${this.visited.map((page) => `${page.method} ${page.url} -> ${page.status}`).join('\n')}`);
@@ -83,8 +83,15 @@ function followed(page, callback, decision) {
     .querySelectorAll('a[href]')
     .map((anchor) => new URL(anchor.getAttribute('href'), page.url).href)
     .find((href) => href.startsWith(callback));
-  if (!link) throw new Error(`no form with a button to ${decision}, no link to ${callback} on ${page.url}:\n${page.body.slice(0, 3000)}`);
+  if (!link) throw new Error(`no form with a button to ${decision}, no link to ${callback} on ${page.url}: ${readable(page.body)}`);
   return { method: 'GET', url: link };
+}
+
+/** What a person reads on a page. */
+function readable(html) {
+  const root = parse(html);
+  root.querySelectorAll('style, svg').forEach((part) => part.remove());
+  return root.structuredText.slice(0, 1000);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

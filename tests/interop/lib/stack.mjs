@@ -60,7 +60,7 @@ export class Stack {
     // JSON is YAML.
     if (!example) writeFileSync(file, JSON.stringify(configuration, null, 2));
     stack.configArguments = byEnvironment ? [] : ['--config', file];
-    await stack.startGateway(providerDown ? '/healthz' : '/readyz');
+    await stack.startGateway({ withProvider: !providerDown });
     return stack;
   }
 
@@ -100,10 +100,17 @@ export class Stack {
     await ready(this.provider, () => answers(`${this.providerOrigin}/.well-known/openid-configuration`, 200));
   }
 
-  /** @param {string} probe  what has to answer 200 on the admin listener */
-  async startGateway(probe = '/readyz') {
+  async startGateway({ withProvider = true } = {}) {
     this.gateway = start('gateway', GATEWAY, ['serve', ...this.configArguments], { log: join(this.dir, 'gateway.log'), env: this.variables, cwd: this.dir });
-    await ready(this.gateway, () => answers(`${this.adminOrigin}${probe}`, 200));
+    await ready(this.gateway, async () => {
+      const { ready: serving, providers } = await this.readiness();
+      return serving && (!withProvider || providers.every((provider) => provider.ready));
+    });
+  }
+
+  /** What /readyz says: `{ ready, providers: [{ name, ready, reason }] }`. */
+  async readiness() {
+    return (await fetch(`${this.adminOrigin}/readyz`)).json();
   }
 
   /** As a power cut would: no signal handler runs. */
@@ -114,6 +121,11 @@ export class Stack {
   /** What the provider's endpoints were asked, oldest first. */
   async seenByProvider() {
     return (await fetch(`${this.providerOrigin}/control/seen`)).json();
+  }
+
+  /** @param {'unavailable' | 'silent' | 'none'} kind  of trouble at the provider's token endpoint */
+  async troubleProvider(kind) {
+    await fetch(`${this.providerOrigin}/control/trouble/${kind}`, { method: 'POST' });
   }
 
   /** Sum of a metric's samples whose labels include `labels`. */

@@ -182,8 +182,7 @@ async function twoTabs({ checks, stack, callback, profile, request }) {
 /** B4: what began in one browser does not end in another. */
 async function otherBrowser({ checks, stack, profile, request, shot }) {
   const beginner = new Person();
-  const asked = request();
-  const returning = await beginner.walk(asked.url, `${stack.origin}/auth/callback`);
+  const returning = await beginner.walk(request().url, `${stack.origin}/auth/callback`);
 
   const { context } = await profile();
   const page = await context.newPage();
@@ -193,8 +192,9 @@ async function otherBrowser({ checks, stack, profile, request, shot }) {
   await shot(page, 'callback-elsewhere');
   await context.close();
 
-  const landed = await beginner.walk(returning, asked.url.searchParams.get('redirect_uri'));
-  checks.ok(landed.searchParams.get('code'), 'and the browser in which it began still gets its code', landed.href);
+  // S01: a state that turned up elsewhere is spent.
+  const late = await beginner.load({ url: returning.href });
+  checks.ok(late.status === 400 && !late.headers.get('location'), 'after which it ends in no browser at all', `${late.status} ${late.headers.get('location')}`);
 }
 
 async function unknownClient({ checks, stack, profile, request, shot }) {

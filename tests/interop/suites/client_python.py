@@ -114,7 +114,12 @@ async def main() -> None:
         metadata = (await plain.get(f"{origin(RESOURCE)}/.well-known/oauth-authorization-server")).json()
         revoked = await plain.post(
             metadata["revocation_endpoint"],
-            data={"token": keeper.tokens.refresh_token, "client_id": keeper.client.client_id},
+            data={
+                "token": keeper.tokens.refresh_token,
+                "client_id": keeper.client.client_id,
+                # This client registers as one with a secret.
+                "client_secret": keeper.client.client_secret or "",
+            },
         )
     check(revoked.status_code == 200, "revokes", revoked.status_code)
     check(await until_refused(keeper.tokens.access_token, seconds=1), "is refused within a second of its revocation")
