@@ -60,7 +60,8 @@ pub(super) fn config_url(
     report.read(at, text.trim(), |text| {
         let url = value::web_url(text)?;
         if !url.path().ends_with(WELL_KNOWN) {
-            let base = format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/'));
+            let path = url.path().trim_end_matches('/').trim_end_matches("/.well-known");
+            let base = format!("{}{path}", url.origin().ascii_serialization());
             return Err(Refusal::new(format!("does not end in {WELL_KNOWN}"), format!("write `{base}{WELL_KNOWN}`")));
         }
         if url.scheme() == "http" && !is_loopback(&url) && !allow_insecure_http {
