@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["config", "demo", "server", "telemetry"]),
     ("config", &[]),
     ("demo", &["config", "seal"]),
-    ("edge", &["answer", "authority", "config", "forward", "gate", "listener", "metrics", "route", "seal"]),
+    ("edge", &["answer", "authority", "config", "endpoint", "forward", "gate", "listener", "metrics", "route", "seal"]),
     ("egress", &["authority", "config", "metrics"]),
     ("endpoint", &["authority", "config", "keys", "metrics", "page", "provider", "route", "seal", "store"]),
     ("forward", &["answer", "config", "metrics"]),
