@@ -6,8 +6,10 @@
 
 mod compile;
 pub mod diagnostic;
+pub mod diff;
 pub mod document;
 mod env;
+pub mod facts;
 pub mod origin;
 pub mod plan;
 mod secrets;

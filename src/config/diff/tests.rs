@@ -1,0 +1,103 @@
+use super::*;
+use crate::config::{facts::facts, from_yaml};
+
+const SECRET: &str = "a-secret-of-a-machine-0123456789";
+
+fn provider(name: &str, secret: &str, routes: &[&str]) -> String {
+    let routes: String = routes
+        .iter()
+        .map(|path| format!("      - {{ path: {path}, backend: 'http://127.0.0.1:3000' }}\n"))
+        .collect();
+    format!(
+        "  {name}:
+    mount: /{name}
+    config_url: https://idp.example.com/.well-known/openid-configuration
+    client_id: abc
+    client_secret: {secret}
+    routes:
+{routes}"
+    )
+}
+
+fn load(top: &str, providers: &[String]) -> Facts {
+    let text = format!("public_url: https://mcp.example.com\n{top}providers:\n{}", providers.concat());
+    facts(&from_yaml(&text, &[]).unwrap())
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    names.collect()
+}
+
+#[test]
+fn the_same_is_no_change() {
+    let facts = load("storage: memory\n", &[provider("auth0", SECRET, &["/mcp"])]);
+    let diff = diff(&facts, &facts);
+    assert!(diff.is_empty() && !diff.needs_restart());
+    assert_eq!(diff.to_string(), "no change");
+    assert_eq!(diff.text(), "");
+}
+
+#[test]
+fn a_change_is_told_on_one_line_and_on_many() {
+    let before = [provider("auth0", SECRET, &["/mcp"]), provider("google", SECRET, &["/mcp"])];
+    let after = [provider("auth0", "b-secret-of-a-machine-0123456789", &["/mcp"]), provider("entra", SECRET, &["/x"])];
+    let diff = diff(&load("storage: memory\n", &before), &load("storage: memory\nlisten: 127.0.0.1:9\n", &after));
+    assert_eq!(names(diff.removed_providers()), ["google"]);
+    assert_eq!(names(diff.added_providers()), ["entra"]);
+    assert_eq!(names(diff.changed_providers()), ["auth0"]);
+    assert!(!diff.needs_restart());
+    let line = diff.to_string();
+    assert!(line.starts_with("removed provider google; added provider entra; listen: 127.0.0.1:8000 -> 127.0.0.1:9; "), "{line}");
+    assert!(line.contains("providers.auth0.client_secret: sha256:") && !line.contains('\n'), "{line}");
+    let text = diff.text();
+    assert!(text.contains("- listen: 127.0.0.1:8000\n+ listen: 127.0.0.1:9\n"), "{text}");
+    assert!(text.contains("- providers.google.client_id: abc\n"), "{text}");
+    assert!(text.contains("+ providers.entra.routes[/entra/x].backend: http://127.0.0.1:3000/\n"), "{text}");
+    assert!(!line.contains("secret-of") && !text.contains("secret-of"));
+}
+
+#[test]
+fn another_store_needs_a_restart() {
+    let providers = [provider("auth0", SECRET, &["/mcp"])];
+    let memory = load("storage: memory\n", &providers);
+    let folder = load("storage: { path: /var/lib/x }\n", &providers);
+    let other = load("storage: { path: /var/lib/y }\n", &providers);
+    assert!(diff(&memory, &folder).needs_restart());
+    assert!(diff(&folder, &memory).needs_restart());
+    assert!(diff(&folder, &other).needs_restart());
+}
+
+#[test]
+fn a_moved_issuer_is_told() {
+    let at = |mount: &str| {
+        let provider = provider("auth0", SECRET, &["/mcp"]).replace("mount: /auth0", &format!("mount: {mount}"));
+        load("storage: memory\n", &[provider])
+    };
+    let diff = diff(&at("/a"), &at("/b"));
+    assert_eq!(names(diff.moved_providers()), ["auth0"]);
+    assert_eq!(names(diff.removed_providers()), [""; 0]);
+}
+
+#[test]
+fn the_line_is_bounded() {
+    let long = "é".repeat(5_000);
+    let paths: Vec<String> = (0..500).map(|number| format!("/{number}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let before = load("storage: memory\n", &[provider("auth0", SECRET, &["/mcp"])]);
+    let after = [provider("auth0", SECRET, &paths).replace("client_id: abc", &format!("client_id: {long}"))];
+    let diff = diff(&before, &load("storage: memory\n", &after));
+    let line = diff.to_string();
+    assert!(line.contains("é…") && line.contains("; and "), "{line}");
+    assert!(line.chars().count() < MOST_ENTRIES * (3 * MOST_TEXT + 20), "{}", line.len());
+}
+
+/// S62: nothing in a value begins a new line or colours a terminal, from whomever the facts come.
+#[test]
+fn s62_control_characters_are_escaped() {
+    let facts = |name: &str| -> Facts {
+        serde_json::from_value(serde_json::json!({ "plain": { "log.filter": name }, "secrets": {} })).unwrap()
+    };
+    let diff = diff(&facts("info"), &facts("x\n\u{1b}[31mlevel=ERROR"));
+    assert_eq!(diff.to_string(), "log.filter: info -> x\\n\\u{1b}[31mlevel=ERROR");
+    assert_eq!(diff.text(), "- log.filter: info\n+ log.filter: x\\n\\u{1b}[31mlevel=ERROR\n");
+}

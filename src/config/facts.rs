@@ -1,0 +1,351 @@
+//! A plan as flat text by path: what is compared when a configuration changes, what an operator is
+//! shown of a running instance, and what replicas are compared by.
+//!
+//! The paths are those of the configuration, except that a route is addressed by its public path
+//! and a client by its identifier (`providers.auth0.routes[/mcp].max_body`): where something stands
+//! in a list means nothing, so neither does moving it. No secret is in here, only fingerprints.
+
+mod fingerprint;
+
+use std::{collections::BTreeMap, fmt::Display, time::Duration};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    origin::child,
+    plan::{
+        BackendAuthorization, BackendPlan, ClientAuthMethod, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat,
+        LogPlan, Plan, ProviderPlan, RoutePlan, SigningAlgorithm, StaticClient, StoragePlan,
+    },
+};
+use crate::secret::Secret;
+
+pub use fingerprint::UNCOMPARABLE;
+
+/// What is not set.
+const NONE: &str = "none";
+/// The hash of [`Facts::hash`], in bytes; twice that in hex digits.
+const HASH_BYTES: usize = 6;
+
+/// Everything in a plan, by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// What anybody on the admin listener may read.
+    plain: BTreeMap<String, String>,
+    /// Fingerprints of secrets.
+    secrets: BTreeMap<String, String>,
+}
+
+/// Facts below one path.
+struct Section<'a> {
+    facts: &'a mut Facts,
+    at: String,
+}
+
+// === impl Facts ===
+
+impl Facts {
+    /// Every path with its text, by path; secrets as fingerprints.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.merged().into_iter()
+    }
+
+    /// The text at a path; of a secret, its fingerprint.
+    pub fn get(&self, path: &str) -> Option<&str> {
+        self.plain.get(path).or_else(|| self.secrets.get(path)).map(String::as_str)
+    }
+
+    /// 12 hex digits of the SHA-256 over everything but the fingerprints: the same for all replicas
+    /// of one configuration, during the rotation of a secret too.
+    pub fn hash(&self) -> String {
+        let mut text = String::new();
+        // Quoted, so that no value can look like two.
+        for (path, value) in &self.plain {
+            text.push_str(&format!("{path:?}={value:?}\n"));
+        }
+        for path in self.secrets.keys() {
+            text.push_str(&format!("{path:?}\n"));
+        }
+        hex(digest(&SHA256, text.as_bytes()).as_ref(), HASH_BYTES)
+    }
+
+    /// What may leave the process: fingerprints that only this process understands are replaced.
+    #[must_use]
+    pub fn for_others(mut self) -> Self {
+        for text in self.secrets.values_mut() {
+            if fingerprint::is_private(text) {
+                UNCOMPARABLE.clone_into(text);
+            }
+        }
+        self
+    }
+
+    /// Paths of secrets that cannot be compared with those of another process.
+    pub fn uncomparable(&self) -> impl Iterator<Item = &str> {
+        let hidden = |text: &str| text == UNCOMPARABLE || fingerprint::is_private(text);
+        self.secrets.iter().filter(move |(_, text)| hidden(text)).map(|(path, _)| path.as_str())
+    }
+
+    /// The names of all providers.
+    pub(super) fn providers(&self) -> impl Iterator<Item = &str> {
+        // Every provider has an issuer.
+        self.plain.keys().filter_map(|path| provider_of(path).filter(|_| path.ends_with(".issuer")))
+    }
+
+    pub(super) fn merged(&self) -> BTreeMap<&str, &str> {
+        self.plain.iter().chain(&self.secrets).map(|(path, text)| (path.as_str(), text.as_str())).collect()
+    }
+}
+
+// === impl Section ===
+
+impl Section<'_> {
+    fn fact(&mut self, key: &str, value: impl Display) {
+        self.facts.plain.insert(child(&self.at, key), value.to_string());
+    }
+
+    fn maybe(&mut self, key: &str, value: Option<impl Display>) {
+        match value {
+            Some(value) => self.fact(key, value),
+            None => self.fact(key, NONE),
+        }
+    }
+
+    fn span(&mut self, key: &str, value: Duration) {
+        self.fact(key, humantime::format_duration(value));
+    }
+
+    fn list(&mut self, key: &str, values: impl IntoIterator<Item = impl Display>) {
+        let texts: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
+        self.fact(key, if texts.is_empty() { NONE.to_owned() } else { texts.join(", ") });
+    }
+
+    fn secret(&mut self, key: &str, secret: &Secret) {
+        self.facts.secrets.insert(child(&self.at, key), fingerprint::of(secret.expose()));
+    }
+
+    fn maybe_secret(&mut self, key: &str, secret: Option<&Secret>) {
+        match secret {
+            Some(secret) => self.secret(key, secret),
+            None => self.fact(key, NONE),
+        }
+    }
+
+    fn below(&mut self, key: &str) -> Section<'_> {
+        let at = child(&self.at, key);
+        Section { facts: self.facts, at }
+    }
+}
+
+/// Everything in a plan. The patterns name every field, so that a new one cannot be forgotten.
+pub fn facts(plan: &Plan) -> Facts {
+    let Plan {
+        public_url,
+        allowed_hosts,
+        listen,
+        admin_listen,
+        storage,
+        root_secrets,
+        trusted_proxies,
+        limits,
+        signing,
+        log,
+        providers,
+    } = plan;
+    let mut facts = Facts::default();
+    let mut top = Section { facts: &mut facts, at: String::new() };
+    top.fact("public_url", public_url);
+    top.list("allowed_hosts", allowed_hosts);
+    top.fact("listen", listen);
+    top.fact("admin_listen", admin_listen.map_or_else(|| "off".to_owned(), |address| address.to_string()));
+    match storage {
+        StoragePlan::Memory => top.fact("storage.backend", "memory"),
+        StoragePlan::Embedded { path } => {
+            top.fact("storage.backend", "embedded");
+            top.fact("storage.path", path.display());
+        }
+    }
+    for (index, secret) in root_secrets.iter().enumerate() {
+        top.secret(&format!("secret[{index}]"), secret);
+    }
+    top.list("trusted_proxies", trusted_proxies);
+    self::limits(&mut top.below("limits"), limits);
+    let signing = match signing {
+        SigningAlgorithm::Es256 => "ES256",
+        SigningAlgorithm::EdDsa => "EdDSA",
+        SigningAlgorithm::Rs256 => "RS256",
+    };
+    top.fact("signing_algorithm", signing);
+    let LogPlan { filter, format } = log;
+    top.fact("log.filter", filter);
+    let format = match format {
+        LogFormat::Auto => "auto",
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    };
+    top.fact("log.format", format);
+    for plan in providers {
+        provider(&mut top.below(&format!("providers.{}", plan.name)), plan);
+    }
+    facts
+}
+
+/// The provider that a path belongs to.
+pub(super) fn provider_of(path: &str) -> Option<&str> {
+    // A provider's name has no dot.
+    path.strip_prefix("providers.")?.split_once('.').map(|(name, _)| name)
+}
+
+fn limits(section: &mut Section<'_>, plan: &LimitsPlan) {
+    let LimitsPlan {
+        connections,
+        header_timeout,
+        header_bytes,
+        drain_timeout,
+        registrations_per_hour,
+        authorizations_per_minute,
+        token_requests_per_minute,
+    } = plan;
+    section.fact("connections", connections);
+    section.span("header_timeout", *header_timeout);
+    section.fact("header_bytes", header_bytes);
+    section.span("drain_timeout", *drain_timeout);
+    section.fact("registrations_per_hour", registrations_per_hour);
+    section.fact("authorizations_per_minute", authorizations_per_minute);
+    section.fact("token_requests_per_minute", token_requests_per_minute);
+}
+
+fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
+    let ProviderPlan {
+        // A part of every path here.
+        name: _,
+        display_name,
+        mount,
+        issuer,
+        config_url,
+        client_id,
+        client_secret,
+        token_endpoint_auth_method,
+        audience,
+        required_scopes,
+        valid_scopes,
+        redirect_path,
+        callback_url,
+        extra_authorize_params,
+        extra_token_params,
+        offline_access,
+        dynamic_registration,
+        client_id_metadata_documents,
+        private_use_schemes,
+        clients,
+        lifetimes,
+        timeout,
+        allow_insecure_http,
+        routes,
+    } = plan;
+    section.fact("display_name", display_name);
+    section.fact("mount", mount);
+    section.fact("issuer", issuer);
+    section.fact("config_url", config_url);
+    section.fact("client_id", client_id);
+    section.maybe_secret("client_secret", client_secret.as_ref());
+    let method = token_endpoint_auth_method.map(|method| match method {
+        ClientAuthMethod::Basic => "client_secret_basic",
+        ClientAuthMethod::Post => "client_secret_post",
+        ClientAuthMethod::None => "none",
+    });
+    section.fact("token_endpoint_auth_method", method.unwrap_or("by metadata"));
+    section.maybe("audience", audience.as_ref());
+    section.list("required_scopes", required_scopes.iter());
+    section.list("valid_scopes", valid_scopes.iter());
+    section.fact("redirect_path", redirect_path);
+    section.fact("callback_url", callback_url);
+    params(section, "extra_authorize_params", extra_authorize_params);
+    params(section, "extra_token_params", extra_token_params);
+    section.fact("offline_access", offline_access);
+    section.fact("dynamic_registration", dynamic_registration);
+    section.fact("client_id_metadata_documents", client_id_metadata_documents);
+    match private_use_schemes {
+        Some(schemes) => section.list("private_use_schemes", schemes),
+        None => section.fact("private_use_schemes", "any"),
+    }
+    for plan in clients {
+        client(&mut section.below(&format!("clients[{}]", plan.client_id)), plan);
+    }
+    self::lifetimes(&mut section.below("lifetimes"), *lifetimes);
+    section.span("timeout", *timeout);
+    section.fact("allow_insecure_http", allow_insecure_http);
+    for plan in routes {
+        route(&mut section.below(&format!("routes[{}]", plan.path)), plan);
+    }
+}
+
+/// Nobody knows what a provider's own parameters hold: they count as secrets.
+fn params(section: &mut Section<'_>, key: &str, params: &[(String, String)]) {
+    for (name, value) in params {
+        section.secret(&child(key, name), &Secret::new(value.as_str()));
+    }
+}
+
+fn lifetimes(section: &mut Section<'_>, plan: Lifetimes) {
+    let Lifetimes { transaction, code, access_token, refresh_token, grant, refresh_grace } = plan;
+    section.span("transaction", transaction);
+    section.span("code", code);
+    section.span("access_token", access_token);
+    section.span("refresh_token", refresh_token);
+    section.span("grant", grant);
+    section.span("refresh_grace", refresh_grace);
+}
+
+fn client(section: &mut Section<'_>, plan: &StaticClient) {
+    // The identifier is a part of every path here.
+    let StaticClient { client_id: _, name, secret, redirect_uris, skip_consent } = plan;
+    section.fact("name", name);
+    section.maybe_secret("secret", secret.as_ref());
+    section.list("redirect_uris", redirect_uris.iter().map(|uri| uri.as_str()));
+    section.fact("skip_consent", skip_consent);
+}
+
+fn route(section: &mut Section<'_>, plan: &RoutePlan) {
+    let RoutePlan {
+        id,
+        // Both are parts of every path here.
+        provider: _,
+        path: _,
+        resource,
+        backend: BackendPlan { url, connect_timeout, response_timeout },
+        required_scopes,
+        max_body,
+        allowed_origins,
+        identity_headers: IdentityHeaders { subject, email, scopes, client, assertion },
+        backend_authorization,
+    } = plan;
+    section.fact("id", id);
+    section.fact("resource", resource);
+    section.fact("backend", url);
+    section.span("connect_timeout", *connect_timeout);
+    section.span("response_timeout", *response_timeout);
+    section.list("scopes", required_scopes.iter());
+    section.fact("max_body", max_body);
+    section.list("allowed_origins", allowed_origins);
+    section.maybe("identity_headers.subject", subject.as_ref());
+    section.maybe("identity_headers.email", email.as_ref());
+    section.maybe("identity_headers.scopes", scopes.as_ref());
+    section.maybe("identity_headers.client", client.as_ref());
+    section.maybe("identity_headers.assertion", assertion.as_ref());
+    let authorization = match backend_authorization {
+        BackendAuthorization::None => "none",
+        BackendAuthorization::ProviderToken => "provider_token",
+        BackendAuthorization::Assertion => "assertion",
+    };
+    section.fact("backend_authorization", authorization);
+}
+
+/// The first bytes in hex.
+fn hex(bytes: &[u8], most: usize) -> String {
+    bytes.iter().take(most).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;
