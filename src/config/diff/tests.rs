@@ -4,10 +4,8 @@ use crate::config::{facts::facts, from_yaml};
 const SECRET: &str = "a-secret-of-a-machine-0123456789";
 
 fn provider(name: &str, secret: &str, routes: &[&str]) -> String {
-    let routes: String = routes
-        .iter()
-        .map(|path| format!("      - {{ path: {path}, backend: 'http://127.0.0.1:3000' }}\n"))
-        .collect();
+    let routes: String =
+        routes.iter().map(|path| format!("      - {{ path: {path}, backend: 'http://127.0.0.1:3000' }}\n")).collect();
     format!(
         "  {name}:
     mount: /{name}
@@ -47,7 +45,10 @@ fn a_change_is_told_on_one_line_and_on_many() {
     assert_eq!(names(diff.changed_providers()), ["auth0"]);
     assert!(!diff.needs_restart());
     let line = diff.to_string();
-    assert!(line.starts_with("removed provider google; added provider entra; listen: 127.0.0.1:8000 -> 127.0.0.1:9; "), "{line}");
+    assert!(
+        line.starts_with("removed provider google; added provider entra; listen: 127.0.0.1:8000 -> 127.0.0.1:9; "),
+        "{line}"
+    );
     assert!(line.contains("providers.auth0.client_secret: sha256:") && !line.contains('\n'), "{line}");
     let text = diff.text();
     assert!(text.contains("- listen: 127.0.0.1:8000\n+ listen: 127.0.0.1:9\n"), "{text}");
@@ -84,7 +85,8 @@ fn the_line_is_bounded() {
     let paths: Vec<String> = (0..500).map(|number| format!("/{number}")).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let before = load("storage: memory\n", &[provider("auth0", SECRET, &["/mcp"])]);
-    let after = [provider("auth0", SECRET, &paths).replace("client_id: abc", &format!("client_id: {long}"))];
+    let after =
+        [provider("auth0", SECRET, &paths).replace("client_id:", &format!("display_name: {long}\n    client_id:"))];
     let diff = diff(&before, &load("storage: memory\n", &after));
     let line = diff.to_string();
     assert!(line.contains("é…") && line.contains("; and "), "{line}");
