@@ -92,7 +92,8 @@ impl Diff {
             };
             for (sign, value) in [('-', old), ('+', new)] {
                 if let Some(value) = value {
-                    text.push_str(&format!("{sign} {}: {}\n", Short(path, usize::MAX), Short(value, usize::MAX)));
+                    let (path, value) = (Short(path, usize::MAX), Short(value, usize::MAX));
+                    text.extend([&format!("{sign} {path}: {value}"), "\n"]);
                 }
             }
         }

@@ -19,7 +19,7 @@ use super::{
         LogPlan, Plan, ProviderPlan, RoutePlan, SigningAlgorithm, StaticClient, StoragePlan,
     },
 };
-use crate::secret::Secret;
+use crate::{oauth::RedirectUri, secret::Secret};
 
 pub use fingerprint::UNCOMPARABLE;
 
@@ -62,10 +62,10 @@ impl Facts {
         let mut text = String::new();
         // Quoted, so that no value can look like two.
         for (path, value) in &self.plain {
-            text.push_str(&format!("{path:?}={value:?}\n"));
+            text.extend([&format!("{path:?}={value:?}"), "\n"]);
         }
         for path in self.secrets.keys() {
-            text.push_str(&format!("{path:?}\n"));
+            text.extend([&format!("{path:?}"), "\n"]);
         }
         hex(digest(&SHA256, text.as_bytes()).as_ref(), HASH_BYTES)
     }
@@ -113,7 +113,7 @@ impl Section<'_> {
     }
 
     fn span(&mut self, key: &str, value: Duration) {
-        self.fact(key, humantime::format_duration(value));
+        self.fact(key, duration(value));
     }
 
     fn list(&mut self, key: &str, values: impl IntoIterator<Item = impl Display>) {
@@ -303,7 +303,7 @@ fn client(section: &mut Section<'_>, plan: &StaticClient) {
     let StaticClient { client_id: _, name, secret, redirect_uris, skip_consent } = plan;
     section.fact("name", name);
     section.maybe_secret("secret", secret.as_ref());
-    section.list("redirect_uris", redirect_uris.iter().map(|uri| uri.as_str()));
+    section.list("redirect_uris", redirect_uris.iter().map(RedirectUri::as_str));
     section.fact("skip_consent", skip_consent);
 }
 
@@ -342,9 +342,40 @@ fn route(section: &mut Section<'_>, plan: &RoutePlan) {
     section.fact("backend_authorization", authorization);
 }
 
+/// A duration as a person would write it: `90d`, `1h 30m`, `500ms`.
+fn duration(value: Duration) -> String {
+    const UNITS: [(&str, u128); 5] = [
+        ("d", 86_400_000_000_000),
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+        ("ms", 1_000_000),
+    ];
+    let mut rest = value.as_nanos();
+    let mut parts = Vec::new();
+    for (unit, length) in UNITS {
+        if rest >= length {
+            parts.push(format!("{}{unit}", rest / length));
+            rest %= length;
+        }
+    }
+    if rest > 0 {
+        parts.push(format!("{rest}ns"));
+    }
+    if parts.is_empty() {
+        return "0s".to_owned();
+    }
+    parts.join(" ")
+}
+
 /// The first bytes in hex.
 fn hex(bytes: &[u8], most: usize) -> String {
-    bytes.iter().take(most).map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(2 * most);
+    for byte in bytes.iter().take(most) {
+        text.extend(char::from_digit(u32::from(byte >> 4), 16));
+        text.extend(char::from_digit(u32::from(byte & 15), 16));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -81,3 +81,15 @@ fn other_processes_read_them() {
     let read: Facts = serde_json::from_str(&serde_json::to_string(&sent).unwrap()).unwrap();
     assert_eq!(read, sent);
 }
+
+#[test]
+fn durations_are_exact_and_readable() {
+    for (value, text) in [
+        (Duration::from_hours(90 * 24), "90d"),
+        (Duration::from_mins(90), "1h 30m"),
+        (Duration::from_millis(1_500), "1s 500ms"),
+        (Duration::ZERO, "0s"),
+    ] {
+        assert_eq!(duration(value), text);
+    }
+}
