@@ -4,7 +4,15 @@
 //! the other in rotated rounds; the figures are medians and ratios to nginx. Peers that are not
 //! installed are left out and named. See `benches/README.md` for how to get them.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a bench prints, and ends when something is missing"
+)]
 
 #[path = "../tests/flows/browser.rs"]
 #[allow(dead_code)]
@@ -28,7 +36,7 @@ use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{Request, Response, body::Frame, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use vestibule::demo::identity_provider::DemoIdentityProvider;
+use vestibule::demo::identity_provider::{self, DemoIdentityProvider, Options};
 
 const BACKEND: u16 = 19_301;
 const VESTIBULE: u16 = 19_400;
@@ -83,7 +91,7 @@ fn measure() {
 
     let runtime = runtime();
     let (_provider, token, jwks, gateway) = runtime.block_on(async {
-        let provider = DemoIdentityProvider::start(Default::default()).await.unwrap();
+        let provider = DemoIdentityProvider::start(Options::default()).await.unwrap();
         let config = folder.path().join("vestibule.yaml");
         fs::write(&config, vestibule_config(&provider)).unwrap();
         let arguments = ["serve", "--config", config.to_str().unwrap()];
@@ -159,7 +167,7 @@ fn streams(gateway: &Running, token: &str) {
     });
 }
 
-fn vestibule_config(provider: &vestibule::demo::identity_provider::Running) -> String {
+fn vestibule_config(provider: &identity_provider::Running) -> String {
     format!(
         "public_url: http://127.0.0.1:{VESTIBULE}\nlisten: 127.0.0.1:{VESTIBULE}\nadmin_listen: off\nstorage: {{ backend: memory }}\nlog: {{ filter: error }}\nproviders:\n  demo:\n    config_url: {}\n    client_id: {}\n    client_secret: {}\n    allow_insecure_http: true\n    routes:\n      - path: /mcp\n        backend: http://127.0.0.1:{BACKEND}/mcp\n",
         provider.config_url(),

@@ -130,6 +130,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Only for a bad or doubled family name, which any test of this crate would show.
+    #[expect(clippy::too_many_lines, reason = "a list: one entry a family")]
     pub fn new() -> Result<Arc<Self>, prometheus::Error> {
         let registry = Registry::new();
         let r = &registry;
@@ -726,7 +727,7 @@ impl Drop for Running {
     }
 }
 
-fn position<T: PartialEq>(all: &[T], value: T) -> Option<usize> {
+fn position<T: PartialEq + Copy>(all: &[T], value: T) -> Option<usize> {
     all.iter().position(|one| *one == value)
 }
 

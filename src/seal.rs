@@ -209,8 +209,7 @@ impl Root {
         let mut key = [0; 32];
         expand(&self.prk, &[b"seal", purpose.label(), salt], &mut key);
         UnboundKey::new(&AES_256_GCM, &key)
-            .map(LessSafeKey::new)
-            .unwrap_or_else(|_| unreachable_crypto("AES-256-GCM takes any 32 byte key"))
+            .map_or_else(|_| unreachable_crypto("AES-256-GCM takes any 32 byte key"), LessSafeKey::new)
     }
 
     fn digest(&self, purpose: Purpose, data: &[u8]) -> [u8; 32] {
@@ -282,24 +281,24 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_for_the_same_purpose_and_context_only() {
         let sealer = sealer("a");
-        let sealed = sealer.seal(Purpose::Login, b"ctx", b"hello");
-        assert_eq!(sealer.open(Purpose::Login, b"ctx", &sealed).unwrap(), b"hello");
-        assert_eq!(sealer.open(Purpose::Transaction, b"ctx", &sealed), Err(OpenError));
-        assert_eq!(sealer.open(Purpose::Login, b"other", &sealed), Err(OpenError));
+        let value = sealer.seal(Purpose::Login, b"ctx", b"hello");
+        assert_eq!(sealer.open(Purpose::Login, b"ctx", &value).unwrap(), b"hello");
+        assert_eq!(sealer.open(Purpose::Transaction, b"ctx", &value), Err(OpenError));
+        assert_eq!(sealer.open(Purpose::Login, b"other", &value), Err(OpenError));
     }
 
     /// S06: flipping any byte of a sealed value is refused.
     #[test]
     fn s06_any_flipped_byte_is_refused() {
         let sealer = sealer("a");
-        let sealed = sealer.seal(Purpose::Login, b"", b"hello");
-        for index in 0..sealed.len() {
-            let mut changed = sealed.clone();
+        let value = sealer.seal(Purpose::Login, b"", b"hello");
+        for index in 0..value.len() {
+            let mut changed = value.clone();
             changed[index] ^= 1;
             assert_eq!(sealer.open(Purpose::Login, b"", &changed), Err(OpenError), "byte {index}");
         }
-        for length in 0..sealed.len() {
-            assert_eq!(sealer.open(Purpose::Login, b"", &sealed[..length]), Err(OpenError));
+        for length in 0..value.len() {
+            assert_eq!(sealer.open(Purpose::Login, b"", &value[..length]), Err(OpenError));
         }
     }
 
@@ -310,9 +309,9 @@ mod tests {
         let before = Sealer::new(std::slice::from_ref(&old)).unwrap();
         let during = Sealer::new(&[new.clone(), old]).unwrap();
         let after = Sealer::new(&[new]).unwrap();
-        let sealed = before.seal(Purpose::Record, b"", b"x");
-        assert!(during.open(Purpose::Record, b"", &sealed).is_ok());
-        assert!(after.open(Purpose::Record, b"", &sealed).is_err());
+        let value = before.seal(Purpose::Record, b"", b"x");
+        assert!(during.open(Purpose::Record, b"", &value).is_ok());
+        assert!(after.open(Purpose::Record, b"", &value).is_err());
         let digest = before.digest(Purpose::ClientId, b"x");
         assert!(during.verify_digest(Purpose::ClientId, b"x", &digest));
         assert!(!after.verify_digest(Purpose::ClientId, b"x", &digest));

@@ -196,7 +196,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.yaml");
         fs::write(&file, "one").unwrap();
-        let mut watch = Watch::start([file.clone()], Duration::from_secs(3600));
+        let mut watch = Watch::start([file.clone()], Duration::from_hours(1));
         fs::write(&file, "two").unwrap();
         assert_eq!(expect_change(&mut watch).await, Trigger::File);
         fs::write(folder.path().join("new"), "three").unwrap();
@@ -213,7 +213,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.yaml");
         fs::write(&file, "one").unwrap();
-        let mut watch = Watch::start([file.clone()], Duration::from_secs(3600));
+        let mut watch = Watch::start([file.clone()], Duration::from_hours(1));
         fs::write(&file, "one").unwrap();
         assert!(timeout(Duration::from_secs(1), watch.changed()).await.is_err());
     }
@@ -231,7 +231,7 @@ mod tests {
         }
         symlink("..v1", path("..data")).unwrap();
         symlink("..data/a.yaml", path("a.yaml")).unwrap();
-        let mut watch = Watch::start([path("a.yaml")], Duration::from_secs(3600));
+        let mut watch = Watch::start([path("a.yaml")], Duration::from_hours(1));
         for version in ["..v2", "..v3"] {
             symlink(version, path("..data_tmp")).unwrap();
             fs::rename(path("..data_tmp"), path("..data")).unwrap();

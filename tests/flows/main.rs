@@ -1,6 +1,15 @@
 //! Whole flows over real sockets: a scripted client and browser, the gateway, the demo identity
 //! provider and the demo MCP server. Every test makes its own world and shares nothing.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test fails by panicking; its helpers are used by the benches too"
+)]
+
 mod browser;
 mod client;
 mod stage;

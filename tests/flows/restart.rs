@@ -39,7 +39,7 @@ async fn kill_minus_nine_costs_no_client_anything() {
     assert_eq!(client.revoke(&refreshed.access).await.status(), StatusCode::OK);
     stage.kill_and_restart().await;
     assert_eq!(client.call(&refreshed.access, "ping", json!({})).await.status(), StatusCode::UNAUTHORIZED);
-    stage.stop().await;
+    stage.stop();
 }
 
 /// What nobody authenticated for writes nothing to disk.
@@ -57,5 +57,5 @@ async fn strangers_write_nothing() {
         browser.submit(&consent.form(), Some(("decision", "approve")), REDIRECT_URI).await;
     }
     assert!(stage.store_bytes() == before, "the file changed");
-    stage.stop().await;
+    stage.stop();
 }

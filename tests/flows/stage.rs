@@ -210,7 +210,7 @@ impl ProcessStage {
         self.until_answering().await;
     }
 
-    pub async fn stop(mut self) {
+    pub fn stop(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
