@@ -321,6 +321,3 @@ fn log(
         request_id = id.to_str().unwrap_or_default(),
     );
 }
-
-#[cfg(test)]
-mod tests;

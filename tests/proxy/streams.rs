@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::gateway::{Gateway, read_all, read_until, status};
@@ -77,6 +77,50 @@ async fn s84_drain_with_an_open_stream() {
     assert!(begun.elapsed() >= Duration::from_millis(300) && begun.elapsed() < Duration::from_secs(2));
     read_all(&mut stream).await;
     gateway.backend.closed().await;
+}
+
+/// Asks for a tunnel, with this header as credential.
+async fn tunnel(gateway: &Gateway, credential: &str) -> TcpStream {
+    let request = format!(
+        "GET /mcp/socket HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{credential}\r\n\r\n",
+        gateway.address
+    );
+    gateway.connect(request).await
+}
+
+async fn assert_echo(stream: &mut TcpStream) {
+    stream.write_all(b"echo").await.unwrap();
+    read_until(stream, "echo").await;
+}
+
+/// S34: a tunnel needs a token like everything else, and ends with its grant.
+#[tokio::test]
+async fn s34_tunnels_are_gated() {
+    let gateway = Gateway::start().await;
+    let token = gateway.world.token("/mcp", "mcp").await;
+    for credential in ["X-None: 1", "Authorization: Bearer forged"] {
+        let mut stream = tunnel(&gateway, credential).await;
+        assert!(read_until(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 401 "));
+    }
+    assert!(gateway.backend.seen().is_empty());
+    let mut stream = tunnel(&gateway, &format!("Authorization: Bearer {token}")).await;
+    assert!(read_until(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 101 "));
+    assert_echo(&mut stream).await;
+    gateway.world.revoke(&token).await;
+    assert_eq!(read_all(&mut stream).await, "");
+}
+
+/// S84: a tunnel belongs to no connection any more, and ends by the deadline all the same.
+#[tokio::test]
+async fn s84_drain_with_an_open_tunnel() {
+    let mut gateway = Gateway::with(|plan, _| plan.limits.drain_timeout = Duration::from_millis(300)).await;
+    let credential = format!("Authorization: Bearer {}", gateway.world.token("/mcp", "mcp").await);
+    let mut stream = tunnel(&gateway, &credential).await;
+    read_until(&mut stream, "\r\n\r\n").await;
+    assert_echo(&mut stream).await;
+    let drained = gateway.stop().await;
+    assert_eq!((drained.open, drained.cut), (1, 1));
+    assert_eq!(read_all(&mut stream).await, "");
 }
 
 /// S62: whatever a request carries, the log has none of it.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -208,8 +209,10 @@ impl Backend {
         format!("http://{address}")
     }
 
-    /// Paths that end with `events` are event streams; everything else is answered with `ok`.
-    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Paths that end with `events` are event streams, with `socket` tunnels that echo; everything
+    /// else is answered with `ok`.
+    async fn handle(&self, mut request: Request<Incoming>) -> Response<Body> {
+        let upgrade = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         self.seen.lock().unwrap().push(Seen {
@@ -217,6 +220,14 @@ impl Backend {
             headers: head.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
         });
+        if head.uri.path().ends_with("socket") {
+            tokio::spawn(async move {
+                let (mut from, mut to) = tokio::io::split(TokioIo::new(upgrade.await.unwrap()));
+                drop(tokio::io::copy(&mut from, &mut to).await);
+            });
+            let response = Response::builder().status(101).header("connection", "upgrade");
+            return response.header("upgrade", "websocket").body(body::empty()).unwrap();
+        }
         if !head.uri.path().ends_with("events") {
             return Response::builder().header("mcp-session-id", "s1").body(body::full("ok")).unwrap();
         }
