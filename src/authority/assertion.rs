@@ -7,7 +7,7 @@ use jsonwebtoken::{
     Algorithm, DecodingKey, Header, Validation,
     jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
 };
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use serde::Deserialize;
 
 use crate::{
@@ -72,7 +72,9 @@ enum Audience {
 impl SeenAssertions {
     pub(super) fn new() -> Self {
         let kept = MAX_LIFETIME + SKEW + SKEW;
-        Self(Cache::builder().max_capacity(REMEMBERED).time_to_live(kept).build())
+        // The newest is always remembered: whoever floods this only shortens the memory.
+        let newest_first = EvictionPolicy::lru();
+        Self(Cache::builder().max_capacity(REMEMBERED).eviction_policy(newest_first).time_to_live(kept).build())
     }
 
     /// Whether an assertion proves that its sender is the client: signed with one of the client's

@@ -85,17 +85,6 @@ impl ClientKind {
             Self::Document => ClientType::Document,
         }
     }
-
-    /// The kind that an identifier belongs to, judged by its form alone.
-    pub fn of(plan: &ProviderPlan, id: &ClientId) -> Option<Self> {
-        if plan.clients.iter().any(|client| client.client_id == *id) {
-            Some(Self::Static)
-        } else if id.is_url() {
-            Some(Self::Document)
-        } else {
-            id.as_str().starts_with(registration::ID_PREFIX).then_some(Self::Dynamic)
-        }
-    }
 }
 
 // === impl Client ===

@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 use url::Url;
 
 use super::{
@@ -81,6 +82,8 @@ pub(super) struct FlakyStore {
     inner: MemoryStore,
     pub(super) broken: AtomicBool,
     pub(super) commits: AtomicUsize,
+    /// The next read of a grant sees what is there now, but is told only after this.
+    pub(super) held_up: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 // === impl Kit ===
@@ -96,6 +99,7 @@ impl Kit {
             inner: MemoryStore::new(clock.clone()),
             broken: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
+            held_up: Mutex::new(None),
         });
         let metrics = Metrics::new().unwrap();
         let sealer = Arc::new(Sealer::new(&[Secret::new("s".repeat(32))]).unwrap());
@@ -322,7 +326,12 @@ impl DocumentFetch for FakeWeb {
 #[async_trait]
 impl Store for FlakyStore {
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Record>, StoreError> {
-        self.inner.get(table, key).await
+        let found = self.inner.get(table, key).await;
+        let held_up = if table == Table::Grant { self.held_up.lock().unwrap().take() } else { None };
+        if let Some(held_up) = held_up {
+            held_up.await.unwrap();
+        }
+        found
     }
 
     async fn commit(&self, batch: Vec<Change>) -> Result<(), CommitError> {

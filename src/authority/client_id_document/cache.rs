@@ -8,7 +8,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jsonwebtoken::jwk::JwkSet;
-use moka::{future::Cache, sync};
+use moka::{future::Cache, policy::EvictionPolicy, sync};
 use url::Url;
 
 use super::{
@@ -84,7 +84,11 @@ impl ClientDocuments {
             clock,
             documents: Copies::new(MAX_DOCUMENT),
             keys: Copies::new(MAX_KEYS),
-            hosts: sync::Cache::builder().max_capacity(HOSTS).time_to_idle(Duration::from_mins(5)).build(),
+            hosts: sync::Cache::builder()
+                .max_capacity(HOSTS)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_idle(Duration::from_mins(5))
+                .build(),
         }
     }
 
