@@ -82,8 +82,8 @@ pub(super) struct FlakyStore {
     inner: MemoryStore,
     pub(super) broken: AtomicBool,
     pub(super) commits: AtomicUsize,
-    /// The next read of a grant sees what is there now, but is told only after this.
-    pub(super) held_up: Mutex<Option<oneshot::Receiver<()>>>,
+    /// The next read of this table sees what is there now, but is told only after this.
+    held_up: Mutex<Option<(Table, oneshot::Receiver<()>)>>,
 }
 
 // === impl Kit ===
@@ -323,13 +323,30 @@ impl DocumentFetch for FakeWeb {
 
 // === impl FlakyStore ===
 
+impl FlakyStore {
+    /// Holds up the next read of a table, after it has seen what is there, until something is
+    /// sent.
+    pub(super) fn hold_up(&self, table: Table) -> oneshot::Sender<()> {
+        let (go_on, held_up) = oneshot::channel();
+        *self.held_up.lock().unwrap() = Some((table, held_up));
+        go_on
+    }
+
+    /// Waits until that read has begun.
+    pub(super) async fn is_held_up(&self) {
+        while self.held_up.lock().unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 #[async_trait]
 impl Store for FlakyStore {
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Record>, StoreError> {
         let found = self.inner.get(table, key).await;
-        let held_up = if table == Table::Grant { self.held_up.lock().unwrap().take() } else { None };
-        if let Some(held_up) = held_up {
-            held_up.await.unwrap();
+        let held_up = self.held_up.lock().unwrap().take_if(|(held, _)| *held == table);
+        if let Some((_, go_on)) = held_up {
+            go_on.await.unwrap();
         }
         found
     }

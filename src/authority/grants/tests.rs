@@ -4,7 +4,7 @@ use super::GrantId;
 use crate::{
     authority::tests::{Kit, identity},
     metrics::outcome::RevocationInitiator,
-    store::Term,
+    store::{Table, Term},
 };
 
 /// All who ask share one state, and a revocation reaches each of them at once.
@@ -54,15 +54,12 @@ async fn a_revocation_during_the_first_use() {
     let kit = Kit::new().await;
     let response = kit.sign_in(&kit.client().await).await;
     let sid = kit.claims(&response).sid;
-    let (go_on, held_up) = tokio::sync::oneshot::channel();
-    *kit.store.held_up.lock().unwrap() = Some(held_up);
+    let go_on = kit.store.hold_up(Table::Grant);
     let asked = tokio::spawn({
         let (grants, sid) = (kit.authority.grants.clone(), sid.clone());
         async move { grants.state(&sid).await.unwrap() }
     });
-    while kit.store.held_up.lock().unwrap().is_some() {
-        tokio::task::yield_now().await;
-    }
+    kit.store.is_held_up().await;
     assert!(kit.authority.grants.revoke(&sid, RevocationInitiator::Client).await.unwrap().is_some());
     go_on.send(()).unwrap();
     assert!(asked.await.unwrap().is_none());
