@@ -163,7 +163,7 @@ impl Surface {
             return Err(Refused::Trace);
         }
         // The table was built from the same plan as the mounts, so every position exists.
-        let place = self.table.find(uri.path()).and_then(|target| match target {
+        let place = self.table.find(uri.path())?.and_then(|target| match target {
             Target::Endpoint { mount, endpoint } => Some(Place::Endpoint(self.mounts.get(mount)?, endpoint)),
             Target::Gate { mount, route } => Some(Place::Route(self.mounts.get(mount)?.routes.get(route)?)),
         });

@@ -9,6 +9,7 @@ pub mod path;
 use std::collections::HashMap;
 
 use crate::config::plan::{Plan, ProviderPlan};
+use path::PathError;
 
 /// RFC 9728 section 3.
 const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -161,7 +162,21 @@ impl RouteTable {
     }
 
     /// What the path (checked by [`path::check`]) is for.
-    pub fn find(&self, path: &str) -> Option<Target> {
+    ///
+    /// # Errors
+    /// [`PathError::Ambiguous`] for a path of one protected route that its backend may read as one
+    /// of another route: with `/api` and `/api/admin`, `/api/%61dmin` and `/api/admin;x` would
+    /// reach the second one's part of a backend with a token for the first (S22, S24).
+    pub fn find(&self, path: &str) -> Result<Option<Target>, PathError> {
+        let found = self.at(path);
+        let is_other = |reading: String| match (found, self.at(&reading)) {
+            (Some(Target::Gate { .. }), Some(read @ Target::Gate { .. })) => found != Some(read),
+            _ => false,
+        };
+        if path::readings(path).any(is_other) { Err(PathError::Ambiguous) } else { Ok(found) }
+    }
+
+    fn at(&self, path: &str) -> Option<Target> {
         self.paths.at(path).ok().and_then(|found| *found.value)
     }
 }

@@ -24,6 +24,9 @@ pub enum PathError {
     /// Percent signs without two hex digits, or bytes that are not UTF-8 (overlong forms).
     #[error("the path is not properly encoded")]
     Encoding,
+    /// Read by other rules, it belongs to another route: that one's demands were not checked.
+    #[error("the path can be read as one of another route")]
+    Ambiguous,
 }
 
 /// Checks a path as it came.
@@ -58,6 +61,30 @@ fn check_strange(path: &str) -> Result<(), PathError> {
     let once = decode(path)?;
     check_plain(&once)?;
     check_plain(&percent_decode_str(&once).decode_utf8_lossy())
+}
+
+/// What servers behind us may make of a path: decoded once or twice, with the parameters of its
+/// segments (`;x=1`) or without, slashes as one, and cut where a query would begin. Nothing for
+/// paths that can be read in one way only, which are nearly all.
+pub fn readings(path: &str) -> impl Iterator<Item = String> {
+    let strange = path.contains(['%', ';']);
+    let once = strange.then(|| percent_decode_str(path).decode_utf8_lossy().into_owned());
+    let twice = once.as_deref().map(|once| percent_decode_str(once).decode_utf8_lossy().into_owned());
+    let decoded = strange.then(|| path.to_owned()).into_iter().chain(once).chain(twice);
+    decoded.flat_map(|path| [plain(&path, false), plain(&path, true)])
+}
+
+fn plain(path: &str, without_parameters: bool) -> String {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let mut plain = String::with_capacity(path.len());
+    for segment in path.split('/').skip(1) {
+        let segment = if without_parameters { segment.split(';').next().unwrap_or_default() } else { segment };
+        if !plain.ends_with('/') {
+            plain.push('/');
+        }
+        plain.push_str(segment);
+    }
+    plain
 }
 
 fn check_plain(path: &str) -> Result<(), PathError> {
