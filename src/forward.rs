@@ -64,7 +64,7 @@ pub struct Backend {
     public_host: HeaderValue,
     public_scheme: HeaderValue,
     /// Headers that only we may set on this route, lower case.
-    reserved: Vec<HeaderName>,
+    reserved: Arc<[HeaderName]>,
     max_body: u64,
     response_timeout: Duration,
     metrics: Arc<RouteMetrics>,
@@ -168,7 +168,7 @@ impl Backend {
         let (head, body) = request.into_parts();
         // Nothing to wait for, nothing to watch: most requests have no body or a short one.
         let moved = (!body.is_end_stream()).then(|| Arc::new(AtomicBool::new(false)));
-        let body = RequestBody::new(body, self.max_body, moved.clone());
+        let body = RequestBody::new(body, self.max_body, moved.clone(), Arc::clone(&self.reserved));
         let request = self.prepare(head, add, tunnel.is_some(), body)?;
         let sent = Instant::now();
         let response = self.head(request, moved.as_deref()).await?;

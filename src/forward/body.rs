@@ -11,10 +11,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::Lease;
+use super::{Lease, headers};
 use crate::{
     body::BoxError,
     metrics::{RouteMetrics, Running, outcome::Backend as Outcome},
@@ -31,6 +32,8 @@ pub(super) struct RequestBody {
     remaining: u64,
     /// Set with every frame: the sign that an upload is going on.
     moved: Option<Arc<AtomicBool>>,
+    /// Headers that only we may set: no trailers of the client's either.
+    reserved: Arc<[HeaderName]>,
 }
 
 /// Why a request's body ended early.
@@ -68,8 +71,8 @@ pub(super) struct Ending {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming, max: u64, moved: Option<Arc<AtomicBool>>) -> Self {
-        Self { inner, remaining: max, moved }
+    pub(super) fn new(inner: Incoming, max: u64, moved: Option<Arc<AtomicBool>>, reserved: Arc<[HeaderName]>) -> Self {
+        Self { inner, remaining: max, moved, reserved }
     }
 }
 
@@ -86,7 +89,10 @@ impl Body for RequestBody {
             moved.store(true, Ordering::Relaxed);
         }
         Poll::Ready(frame.map(|frame| {
-            let frame = frame.map_err(RequestBodyError::Client)?;
+            let mut frame = frame.map_err(RequestBodyError::Client)?;
+            if let Some(trailers) = frame.trailers_mut() {
+                headers::clean_trailers(trailers, &self.reserved);
+            }
             if let Some(data) = frame.data_ref() {
                 let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 self.remaining = self.remaining.checked_sub(length).ok_or(RequestBodyError::TooLarge)?;

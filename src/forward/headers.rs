@@ -7,8 +7,9 @@ use http::{
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
         ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALT_SVC, AUTHORIZATION,
-        CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, LOCATION, ORIGIN,
-        PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
+        CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE,
+        COOKIE, EXPECT, FORWARDED, HOST, LOCATION, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, SET_COOKIE,
+        TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -28,15 +29,40 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 /// was authorized (S21, S40). Nobody but us may say such things.
 const RESERVED_PREFIXES: [&str; 4] = ["x-forwarded-", "x-auth-request-", "x-vestibule-", "x-original-"];
 /// The same as whole names.
-const RESERVED_NAMES: [&str; 8] = [
+const RESERVED_NAMES: [&str; 12] = [
     "forwarded",
     "x-real-ip",
+    "x-request-id",
     "x-rewrite-url",
+    "x-http-method",
     "x-http-method-override",
+    "x-method-override",
+    "x-remote-group",
     "remote-user",
     "x-remote-user",
     "x-authenticated-user",
     "x-webauth-user",
+];
+
+/// What says where a message ends, for whom it is and who sent it. With `_` for `-` these mean
+/// nothing in HTTP, but servers with a CGI heritage read them all the same.
+const UNDERSCORED: [&str; 4] = ["content_length", "proxy_authorization", "proxy_connection", "transfer_encoding"];
+
+/// What has no place behind a body (RFC 9110 section 6.5.1), besides what no client may say.
+const NOT_IN_TRAILERS: [HeaderName; 13] = [
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    COOKIE,
+    EXPECT,
+    HOST,
+    ORIGIN,
+    PROXY_AUTHORIZATION,
+    RANGE,
+    TRAILER,
 ];
 
 /// The names of our cookies begin with these, with `__Host-` before it on https.
@@ -56,6 +82,16 @@ pub(super) fn clean_request(headers: &mut HeaderMap, reserved: &[HeaderName]) {
     }
     remove_reserved(headers, reserved);
     clean_cookies(headers);
+}
+
+/// Some servers put what follows a body among the headers that came before it. So nothing may be
+/// said there that could not be said in front (S40).
+pub(super) fn clean_trailers(trailers: &mut HeaderMap, reserved: &[HeaderName]) {
+    for name in &NOT_IN_TRAILERS {
+        trailers.remove(name);
+    }
+    remove_hop_by_hop(trailers);
+    remove_reserved(trailers, reserved);
 }
 
 /// Says who calls, from where, and for whom.
@@ -153,6 +189,7 @@ fn remove_reserved(headers: &mut HeaderMap, reserved: &[HeaderName]) {
 /// Servers with a CGI heritage read `X_User` and `X-User` as one header (S40).
 fn is_reserved(name: &str, reserved: &[HeaderName]) -> bool {
     reserved.iter().any(|own| same_header(name, own.as_str()))
+        || UNDERSCORED.contains(&name)
         || (matches!(name.as_bytes(), [b'f' | b'x' | b'r', ..])
             && (RESERVED_NAMES.iter().any(|own| same_header(name, own))
                 || RESERVED_PREFIXES

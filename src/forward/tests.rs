@@ -346,14 +346,14 @@ async fn a_cut_answer_stays_cut() {
     gateway.assert_outcome("reset").await;
 }
 
-/// Trailers pass in both directions (gRPC lives on them).
+/// Trailers pass in both directions (gRPC lives on them), except for what only we may say (S40).
 #[tokio::test]
 async fn trailers_pass() {
     let url = backend(|request: Request<Incoming>, _peer| async move {
         let te = request.headers().get("te").cloned();
         let collected = request.into_body().collect().await.unwrap();
         let trailers = collected.trailers().cloned().unwrap_or_default();
-        let text = format!("{te:?} {:?}", trailers.get("x-sum"));
+        let text = format!("{te:?} {:?} {:?}", trailers.get("x-sum"), trailers.get("x-user-subject"));
         let mut back = http::HeaderMap::new();
         back.insert("x-status", HeaderValue::from_static("7"));
         let frames = [http_body::Frame::data(text.into()), http_body::Frame::trailers(back)];
@@ -364,11 +364,12 @@ async fn trailers_pass() {
     let gateway = gateway(&url, |_| ()).await;
     let answer = gateway
         .talk(
-            "POST /mcp HTTP/1.1\r\nhost: g.example\r\nconnection: close, te\r\nte: trailers\r\ntrailer: x-sum\r\n\
-             transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-sum: 1\r\n\r\n",
+            "POST /mcp HTTP/1.1\r\nhost: g.example\r\nconnection: close, te\r\nte: trailers\r\n\
+             trailer: x-sum, x-user-subject\r\ntransfer-encoding: chunked\r\n\r\n\
+             1\r\na\r\n0\r\nx-sum: 1\r\nx-user-subject: root\r\n\r\n",
         )
         .await;
-    assert!(answer.contains("Some(\"trailers\") Some(\"1\")"), "{answer}");
+    assert!(answer.contains("Some(\"trailers\") Some(\"1\") None"), "{answer}");
     assert!(answer.ends_with("x-status: 7\r\n\r\n"), "{answer}");
 }
 

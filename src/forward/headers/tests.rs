@@ -64,12 +64,38 @@ fn s40_s46_p7_what_is_removed() {
         ("x-user_subject", "root"),
         ("x-odd-name", "root"),
         ("x-vestibule-subject", "root"),
+        ("x-request-id", "1"),
+        ("x_request_id", "1"),
+        ("x-http-method", "DELETE"),
+        ("x-method-override", "DELETE"),
+        ("x-remote-group", "wheel"),
+        ("content_length", "0"),
+        ("transfer_encoding", "chunked"),
+        ("proxy_authorization", "Basic x"),
         ("cookie", "vestibule-browser=1"),
         ("cookie", "__Host-vestibule-browser=1"),
         ("cookie", " __hOST-Vestibule-x=1"),
     ] {
         assert_eq!(lines(&cleaned(&[(name, value)])), [], "{name}");
     }
+}
+
+/// S40: what follows the body cannot say what a header could not; everything else may.
+#[test]
+fn s40_trailers_are_cleaned_too() {
+    let mut trailers = map(&[
+        ("x-user-subject", "root"),
+        ("x_user_subject", "root"),
+        ("x-forwarded-user", "root"),
+        ("authorization", "Bearer x"),
+        ("cookie", "__Host-vestibule-x=1"),
+        ("host", "b"),
+        ("content-length", "0"),
+        ("transfer-encoding", "chunked"),
+        ("x-sum", "1"),
+    ]);
+    clean_trailers(&mut trailers, &[HeaderName::from_static("x-user-subject")]);
+    assert_eq!(lines(&trailers), [("x-sum", "1")]);
 }
 
 /// P4, P-8, P-12, P-21, P-22: everything else passes, values untouched.
