@@ -112,7 +112,7 @@ impl Egress {
                 .no_proxy()
                 .pool_idle_timeout(IDLE);
             match reach {
-                Reach::Public => builder.https_only(true).dns_resolver(Arc::new(PublicOnly)),
+                Reach::Public => builder.https_only(true).dns_resolver(Arc::new(PublicOnly::new())),
                 Reach::AnyAddress => builder.https_only(true),
                 Reach::Anywhere => builder,
             }

@@ -4,10 +4,14 @@
 //! never hands to a resolver, and a name, whose addresses are filtered by the resolver that the
 //! connection itself uses, so that no second look-up can answer differently.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use iprfc::RFC6890;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 /// Why a URL or an address may not be reached.
@@ -31,14 +35,35 @@ pub(super) struct Guarded(pub(super) Blocked);
 
 /// The system's resolver with everything taken out that is not globally reachable.
 #[derive(Debug)]
-pub(super) struct PublicOnly;
+pub(super) struct PublicOnly {
+    look_ups: Arc<Semaphore>,
+}
+
+/// Look-ups under way. Each holds a thread of the pool that all other look-ups need too (those of
+/// backends and providers), and a stranger's name server decides for how long.
+const LOOK_UPS: usize = 16;
 
 // === impl PublicOnly ===
 
+impl PublicOnly {
+    pub(super) fn new() -> Self {
+        Self { look_ups: Arc::new(Semaphore::new(LOOK_UPS)) }
+    }
+}
+
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
+        let look_ups = Arc::clone(&self.look_ups);
         Box::pin(async move {
-            let public = only_public(tokio::net::lookup_host((name.as_str(), 0)).await?)?;
+            let turn = look_ups.acquire_owned().await?;
+            // A look-up cannot be stopped. Who asked may give up; the place is taken until the
+            // thread is free again.
+            let found = tokio::spawn(async move {
+                let found = tokio::net::lookup_host((name.as_str(), 0)).await.map(Vec::from_iter);
+                drop(turn);
+                found
+            });
+            let public = only_public(found.await??.into_iter())?;
             let addresses: Addrs = Box::new(public.into_iter());
             Ok(addresses)
         })

@@ -95,7 +95,7 @@ fn only_plain_https_urls_pass() {
 /// S63: names are judged by what they resolve to.
 #[tokio::test]
 async fn s63_a_name_that_resolves_to_loopback_has_no_address() {
-    let Err(error) = PublicOnly.resolve(Name::from_str("localhost").unwrap()).await else {
+    let Err(error) = PublicOnly::new().resolve(Name::from_str("localhost").unwrap()).await else {
         panic!("localhost is not public");
     };
     let Guarded(blocked) = error.downcast_ref::<Guarded>().unwrap();
@@ -109,4 +109,17 @@ fn s63_of_mixed_answers_only_the_public_addresses_are_left() {
     let expected: Vec<SocketAddr> = vec!["1.1.1.1:0".parse().unwrap(), "[2606:4700::1111]:0".parse().unwrap()];
     assert_eq!(found, expected);
     assert!(only_public(std::iter::empty()).is_err());
+}
+
+/// S63: names with slow servers wait for each other, and not everybody else for them.
+#[tokio::test]
+async fn s63_look_ups_of_strangers_are_few_at_a_time() {
+    let resolver = PublicOnly::new();
+    let slow = Arc::clone(&resolver.look_ups).acquire_many_owned(u32::try_from(LOOK_UPS).unwrap()).await.unwrap();
+    let mut next = resolver.resolve(Name::from_str("localhost").unwrap());
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), &mut next).await.is_err());
+    drop(slow);
+    assert!(next.await.err().unwrap().is::<Guarded>());
+    // The place is free again when the look-up is over.
+    assert_eq!(resolver.look_ups.available_permits(), LOOK_UPS);
 }
