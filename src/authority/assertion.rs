@@ -71,10 +71,14 @@ enum Audience {
 
 impl SeenAssertions {
     pub(super) fn new() -> Self {
+        Self::of(REMEMBERED)
+    }
+
+    fn of(assertions: u64) -> Self {
         let kept = MAX_LIFETIME + SKEW + SKEW;
         // The newest is always remembered: whoever floods this only shortens the memory.
         let newest_first = EvictionPolicy::lru();
-        Self(Cache::builder().max_capacity(REMEMBERED).eviction_policy(newest_first).time_to_live(kept).build())
+        Self(Cache::builder().max_capacity(assertions).eviction_policy(newest_first).time_to_live(kept).build())
     }
 
     /// Whether an assertion proves that its sender is the client: signed with one of the client's

@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::consent::Approval;
 use crate::seal::sha256;
@@ -49,10 +49,14 @@ pub(super) enum Decided {
 impl Memory {
     /// Remembers nothing yet.
     pub fn new() -> Self {
+        Self::of(MAX_DIGESTS)
+    }
+
+    fn of(digests: u64) -> Self {
         Self {
-            decisions: bounded(),
-            states: bounded(),
-            strangers: bounded(),
+            decisions: bounded(digests),
+            states: bounded(digests),
+            strangers: bounded(digests),
             approvals: moka::future::Cache::builder().max_capacity(MAX_APPROVALS).time_to_live(DOUBLE_CLICK).build(),
         }
     }
@@ -99,8 +103,10 @@ impl fmt::Debug for Memory {
     }
 }
 
-fn bounded<V: Clone + Send + Sync + 'static>() -> Cache<[u8; 32], V> {
-    Cache::builder().max_capacity(MAX_DIGESTS).time_to_live(KEEP).build()
+/// The newest stay. The cache's own choice would be the most used ones, and then nothing new is
+/// remembered any more once somebody has filled it.
+fn bounded<V: Clone + Send + Sync + 'static>(digests: u64) -> Cache<[u8; 32], V> {
+    Cache::builder().max_capacity(digests).time_to_live(KEEP).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 #[cfg(test)]
@@ -117,6 +123,18 @@ mod tests {
         memory.burn("b");
         assert!(!memory.is_spent("b"));
         assert!(!memory.spend("b"));
+    }
+
+    /// S01: whoever fills the memory pushes out the oldest; what comes then is remembered.
+    #[test]
+    fn s01_a_full_memory_remembers_the_newest() {
+        let memory = Memory::of(10);
+        for number in 0..200 {
+            let state = number.to_string();
+            assert!(memory.spend(&state), "{state}");
+            memory.states.run_pending_tasks();
+            assert!(memory.is_spent(&state) && !memory.spend(&state), "{state}");
+        }
     }
 
     /// S02: an authorization request is answered once.

@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
+use super::SeenAssertions;
 use crate::{
     authority::{
         Client, ClientCredentials, Parameters, TokenError,
@@ -145,4 +146,20 @@ async fn d8_a_public_client_with_an_assertion() {
     document["token_endpoint_auth_method"] = json!("none");
     kit.web.serves(&document);
     assert!(authenticate(&kit, &client.sign("JWT", &claims("1")).unwrap(), None).await.is_ok());
+}
+
+/// S58: whoever fills the memory of used assertions does not make room for replays.
+#[tokio::test]
+async fn s58_a_full_memory_still_sees_replays() {
+    let keys = keys(SigningAlgorithm::Es256).await;
+    let set = serde_json::from_value(keys.jwks()).unwrap();
+    let id = crate::oauth::ClientId::parse(DOCUMENT).unwrap();
+    let issuer = crate::oauth::Issuer::new(&"https://g.example".parse().unwrap(), "/");
+    let seen = SeenAssertions::of(5);
+    for number in 0..40 {
+        let assertion = keys.sign("JWT", &claims(&number.to_string())).unwrap();
+        assert!(seen.prove(&assertion, &id, &set, &issuer, START), "{number}");
+        seen.0.run_pending_tasks();
+        assert!(!seen.prove(&assertion, &id, &set, &issuer, START), "{number} again");
+    }
 }
