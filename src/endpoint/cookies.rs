@@ -20,6 +20,9 @@ const CHUNKS: usize = 3;
 /// Sign-ins under way in one browser; the oldest are taken back, so that the `Cookie` header
 /// stays within what servers accept.
 const MAX_LOGINS: usize = 6;
+/// Bytes of all their values together. A page that sends a browser here again and again must not
+/// fill its `Cookie` header (64 KiB by default), or the person is locked out of this host.
+const MAX_LOGIN_BYTES: usize = 24 * 1024;
 /// Characters of a digest in a cookie's name.
 const NAME_DIGITS: usize = 16;
 /// Cookies of one request that are looked at; browsers keep fewer for one site.
@@ -145,7 +148,7 @@ impl CookieStyle {
             .enumerate()
             .filter_map(|(index, chunk)| self.set(chunk_name(&name, index), &String::from_utf8_lossy(chunk), lifetime))
             .collect();
-        headers.extend(self.clear_old_logins(jar));
+        headers.extend(self.clear_old_logins(jar, sealed.len()));
         Ok(headers)
     }
 
@@ -160,7 +163,8 @@ impl CookieStyle {
         format!("{issuer}\n{}", self.login_name(state)).into_bytes()
     }
 
-    fn clear_old_logins(self, jar: &Jar) -> Vec<HeaderValue> {
+    /// What has no place next to a sign-in of this length.
+    fn clear_old_logins(self, jar: &Jar, length: usize) -> Vec<HeaderValue> {
         let prefix = self.name("login-");
         let mut logins: Vec<&str> = Vec::new();
         for name in jar.names(&prefix) {
@@ -169,8 +173,22 @@ impl CookieStyle {
                 logins.push(login);
             }
         }
-        // One place for the sign-in that begins now.
-        let surplus = logins.len().saturating_sub(MAX_LOGINS - 1);
+        let mut bytes = length;
+        // From the newest to the oldest; there is one place less for the one that begins now.
+        let mut kept = 0;
+        for login in logins.iter().rev() {
+            bytes += jar
+                .pairs
+                .iter()
+                .filter(|(name, _)| name.starts_with(login))
+                .map(|(_, value)| value.len())
+                .sum::<usize>();
+            if kept >= MAX_LOGINS - 1 || bytes > MAX_LOGIN_BYTES {
+                break;
+            }
+            kept += 1;
+        }
+        let surplus = logins.len() - kept;
         logins.into_iter().take(surplus).flat_map(|login| self.clear_chunks(jar, login)).collect()
     }
 
