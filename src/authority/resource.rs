@@ -8,6 +8,10 @@ use crate::{
     oauth::ResourceUri,
 };
 
+/// A token is for one resource; more values than this are not looked at, because every one of them
+/// is compared with every route.
+const MAX_VALUES: usize = 16;
+
 /// Why a `resource` was refused; always `invalid_target`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -18,7 +22,7 @@ pub enum TargetError {
     /// No route of this issuer.
     #[error("resource is not served here")]
     Unknown,
-    /// Two different routes: a token is for one.
+    /// Two different routes, or very many values: a token is for one.
     #[error("resource names more than one protected resource")]
     Several,
     /// Absent, and there are several routes to choose from.
@@ -42,7 +46,10 @@ pub fn requested<'a>(
     values: impl Iterator<Item = &'a str>,
 ) -> Result<Arc<RoutePlan>, TargetError> {
     let mut found: Option<Arc<RoutePlan>> = None;
-    for value in values {
+    for (index, value) in values.enumerate() {
+        if index >= MAX_VALUES {
+            return Err(TargetError::Several);
+        }
         let route = find(plan, value)?;
         if found.as_ref().is_some_and(|found| found.resource != route.resource) {
             return Err(TargetError::Several);
@@ -61,7 +68,10 @@ pub fn granted<'a>(
     granted: &ResourceUri,
     values: impl Iterator<Item = &'a str>,
 ) -> Result<(), TargetError> {
-    for value in values {
+    for (index, value) in values.enumerate() {
+        if index >= MAX_VALUES {
+            return Err(TargetError::Several);
+        }
         if find(plan, value)?.resource != *granted {
             return Err(TargetError::NotGranted);
         }

@@ -113,3 +113,14 @@ proptest! {
         prop_assert!(ask(&one(), &[&other]).is_err());
     }
 }
+
+/// S71: a request cannot buy itself much work by naming its resource very often.
+#[test]
+fn s71_only_so_many_values_are_looked_at() {
+    let plan = two();
+    let values = vec!["https://g.example/a/mcp"; 17];
+    assert!(ask(&plan, &values[..16]).is_ok());
+    assert_eq!(ask(&plan, &values), Err(TargetError::Several));
+    let route = plan.routes[0].resource.clone();
+    assert_eq!(granted(&plan, &route, values.iter().copied()), Err(TargetError::Several));
+}
