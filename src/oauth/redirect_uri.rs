@@ -9,9 +9,42 @@ use url::{Host, Url};
 /// The longest redirect URI accepted, in bytes.
 pub const MAX_LENGTH: usize = 2048;
 
-/// Schemes that run or open something in the browser itself.
-const DANGEROUS_SCHEMES: [&str; 9] =
-    ["javascript", "data", "file", "vbscript", "about", "blob", "filesystem", "ws", "wss"];
+/// Schemes that run or open something in the browser itself, or that belong to a program of the
+/// system which does not expect an authorization response: no client listens there.
+const DANGEROUS_SCHEMES: [&str; 32] = [
+    "javascript",
+    "data",
+    "file",
+    "vbscript",
+    "about",
+    "blob",
+    "filesystem",
+    "ws",
+    "wss",
+    "chrome",
+    "content",
+    "ftp",
+    "gopher",
+    "intent",
+    "jar",
+    "ldap",
+    "ldaps",
+    "mailto",
+    "mhtml",
+    "ms-msdt",
+    "ms-officecmd",
+    "res",
+    "resource",
+    "search",
+    "search-ms",
+    "sftp",
+    "shell",
+    "sms",
+    "smb",
+    "ssh",
+    "tel",
+    "view-source",
+];
 
 /// A redirect URI that is safe to send a browser to. Keeps the exact text that the client wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -219,6 +252,12 @@ mod tests {
             ("data:text/html,x", E::DangerousScheme),
             ("file:///etc/passwd", E::DangerousScheme),
             ("VBScript:x", E::DangerousScheme),
+            ("ms-msdt:/id?x", E::DangerousScheme),
+            ("search-ms:query=x", E::DangerousScheme),
+            ("intent://a.example/#Intent;end", E::Fragment),
+            ("intent://a.example/cb", E::DangerousScheme),
+            ("view-source:https://a.example/", E::DangerousScheme),
+            ("mailto:a@b.example", E::DangerousScheme),
             ("http://example.com/cb", E::InsecureHttp),
             ("http://localhost.evil.com/cb", E::InsecureHttp),
             ("https://a.example/cb#f", E::Fragment),
