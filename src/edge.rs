@@ -299,6 +299,9 @@ fn is_stream(response: &Response<Body>) -> bool {
         || media_type.get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
 }
 
+/// No method is longer; a stranger's own may be as long as a header.
+const MAX_METHOD: usize = 16;
+
 /// One line a request, when its response begins. Never a query, a header's value of the client or
 /// a path that is not exactly one of ours (S62).
 fn log(
@@ -314,7 +317,7 @@ fn log(
         target: "vestibule::access",
         route = http.id(),
         path,
-        %method,
+        method = %method.as_str().get(..MAX_METHOD).unwrap_or(method.as_str()),
         status = status.as_u16(),
         took = ?took,
         %client,
