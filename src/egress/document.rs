@@ -51,10 +51,14 @@ impl DocumentFetch for DocumentFetcher {
     }
 }
 
-/// A header's lines, joined by commas; `None` if one is not text.
+/// The longest header value that is read, in bytes. An entity tag is kept with every copy, and a
+/// stranger's server may send one of hundreds of kilobytes.
+const MAX_TEXT: usize = 1024;
+
+/// A header's lines, joined by commas; `None` if one is not text, or all are too long.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let lines: Result<Vec<&str>, _> = headers.get_all(name).iter().map(http::HeaderValue::to_str).collect();
-    lines.ok().filter(|lines| !lines.is_empty()).map(|lines| lines.join(", "))
+    lines.ok().filter(|lines| !lines.is_empty()).map(|lines| lines.join(", ")).filter(|text| text.len() <= MAX_TEXT)
 }
 
 #[cfg(test)]

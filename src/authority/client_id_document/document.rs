@@ -93,10 +93,14 @@ impl ClientKeys {
     }
 }
 
+/// Keys of one set that are kept. Each takes some hundred bytes however short it was written, and
+/// sets of strangers are remembered.
+const MAX_KEYS: usize = 64;
+
 /// A key set; keys of kinds that we cannot read are left out (RFC 7517 section 5).
 pub(super) fn key_set(value: &Value) -> Result<JwkSet, DocumentError> {
     let keys = value.get("keys").and_then(Value::as_array).ok_or(DocumentError::Keys)?;
-    Ok(JwkSet { keys: keys.iter().filter_map(|key| Jwk::deserialize(key).ok()).collect() })
+    Ok(JwkSet { keys: keys.iter().filter_map(|key| Jwk::deserialize(key).ok()).take(MAX_KEYS).collect() })
 }
 
 fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {

@@ -347,3 +347,11 @@ proptest! {
         }
     }
 }
+
+/// S63: a set of keys is small when it is kept, however many somebody wrote into it.
+#[test]
+fn s63_key_sets_are_bounded() {
+    let keys = vec![json!({ "kty": "oct", "k": "" }); 3000];
+    let set = super::document::key_set(&json!({ "keys": keys })).unwrap();
+    assert_eq!(set.keys.len(), 64);
+}

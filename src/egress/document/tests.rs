@@ -62,3 +62,12 @@ async fn s63_failures_are_told_apart() {
         assert_eq!(guarded.fetch(request).await.unwrap_err(), FetchError::Blocked, "{url}");
     }
 }
+
+/// S63: what is kept with a copy is small, whatever a stranger's server sends.
+#[tokio::test]
+async fn s63_an_endless_entity_tag_is_left_out() {
+    let tag = "x".repeat(100_000);
+    let (port, _) = once(format!("HTTP/1.1 200 OK\r\netag: \"{tag}\"\r\ncontent-length: 2\r\n\r\n{{}}")).await;
+    let answer = Egress::for_documents(Reach::Anywhere).unwrap().fetch(request(port, None)).await.unwrap();
+    assert_eq!((answer.status, answer.etag), (200, None));
+}
