@@ -7,6 +7,8 @@
 mod cache;
 mod document;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use url::Url;
@@ -40,10 +42,8 @@ pub struct DocumentResponse {
     pub status: u16,
     /// `Content-Type`.
     pub content_type: Option<String>,
-    /// `Cache-Control`, several lines joined by commas.
-    pub cache_control: Option<String>,
-    /// `Age`, seconds.
-    pub age: Option<u64>,
+    /// How long the answer says that it is fresh (RFC 9111 section 4.2.1); `None` if it says nothing.
+    pub fresh_for: Option<Duration>,
     /// `ETag`.
     pub etag: Option<String>,
     /// The body, at most [`DocumentRequest::max_bytes`].

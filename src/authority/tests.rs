@@ -506,8 +506,7 @@ pub(super) fn response(body: String) -> DocumentResponse {
     DocumentResponse {
         status: 200,
         content_type: Some("application/json; charset=utf-8".into()),
-        cache_control: None,
-        age: None,
+        fresh_for: None,
         etag: None,
         body: body.into(),
     }

@@ -1,11 +1,15 @@
 //! Fetches client ID metadata documents for the authorization server: the way out behind its
 //! [`DocumentFetch`].
 
+use std::time::{Duration, SystemTime};
+
 use async_trait::async_trait;
 use http::{
-    HeaderMap, HeaderName, Request, Response,
-    header::{ACCEPT, AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+    HeaderMap, HeaderName, Request, Response, StatusCode,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH},
+    request, response,
 };
+use http_cache_semantics::{CacheOptions, CachePolicy};
 
 use super::{Egress, EgressError};
 use crate::authority::client_id_document::{DocumentFetch, DocumentRequest, DocumentResponse, FetchError};
@@ -23,13 +27,15 @@ impl DocumentFetcher {
         if let Some(etag) = &request.etag {
             builder = builder.header(IF_NONE_MATCH, etag);
         }
-        let answer = self.0.send_within(builder.body(Vec::new())?, request.max_bytes).await?;
+        let request_message = builder.body(Vec::new())?;
+        let (asked, body) = request_message.into_parts();
+        let request_message = Request::from_parts(asked.clone(), body);
+        let answer = self.0.send_within(request_message, request.max_bytes).await?;
         let (head, body) = Response::into_parts(answer);
         Ok(DocumentResponse {
             status: head.status.as_u16(),
             content_type: text(&head.headers, &CONTENT_TYPE),
-            cache_control: text(&head.headers, &CACHE_CONTROL),
-            age: text(&head.headers, &AGE).and_then(|age| age.parse().ok()),
+            fresh_for: freshness(&asked, &head, SystemTime::now()),
             etag: text(&head.headers, &ETAG),
             body,
         })
@@ -49,6 +55,22 @@ impl DocumentFetch for DocumentFetcher {
             }
         })
     }
+}
+
+/// How long an answer is fresh; nothing if it does not say. What must not be kept is fresh for no
+/// time at all.
+fn freshness(asked: &request::Parts, answered: &response::Parts, now: SystemTime) -> Option<Duration> {
+    let says = [CACHE_CONTROL, EXPIRES].iter().any(|name| answered.headers.contains_key(name));
+    says.then(|| {
+        let mut answered = answered.clone();
+        // "Not modified" carries the freshness of the answer that it renews (RFC 9111 section 4.3.4).
+        if answered.status == StatusCode::NOT_MODIFIED {
+            answered.status = StatusCode::OK;
+        }
+        let policy =
+            CachePolicy::new_options(asked, &answered, now, CacheOptions { shared: true, ..Default::default() });
+        if policy.is_storable() { policy.time_to_live(now) } else { Duration::ZERO }
+    })
 }
 
 /// The longest header value that is read, in bytes. An entity tag is kept with every copy, and a

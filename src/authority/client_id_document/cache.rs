@@ -241,15 +241,7 @@ impl<T> Clone for Copy<T> {
     }
 }
 
-/// How long an answer is fresh (RFC 9111 section 4.2.1), within our bounds.
+/// How long an answer is fresh, within our bounds.
 fn freshness(response: &DocumentResponse) -> Duration {
-    let control = response.cache_control.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let mut directives = control.split(',').map(str::trim);
-    if directives.clone().any(|one| matches!(one, "no-store" | "no-cache")) {
-        return MIN_FRESH;
-    }
-    let max_age = directives.find_map(|one| one.strip_prefix("max-age=")?.trim_matches('"').parse::<u64>().ok());
-    let fresh = max_age
-        .map_or(DEFAULT_FRESH, |seconds| Duration::from_secs(seconds.saturating_sub(response.age.unwrap_or_default())));
-    fresh.clamp(MIN_FRESH, MAX_FRESH)
+    response.fresh_for.unwrap_or(DEFAULT_FRESH).clamp(MIN_FRESH, MAX_FRESH)
 }

@@ -223,28 +223,21 @@ impl Kit {
 /// AS-27, D9: a copy is fresh as long as its host says, within our bounds.
 #[tokio::test]
 async fn as27_freshness() {
-    for (control, age, fresh) in [
-        (Some("max-age=600"), None, Duration::from_mins(10)),
-        (Some("public, Max-Age=600"), Some(300), Duration::from_mins(5)),
-        (Some("max-age=0"), None, MIN_FRESH),
-        (Some("no-store"), None, MIN_FRESH),
-        (Some("no-cache, max-age=600"), None, MIN_FRESH),
-        (Some("max-age=99999999"), None, MAX_FRESH),
-        (Some("max-age=x"), None, Duration::from_mins(5)),
-        (None, None, Duration::from_mins(5)),
+    for (said, fresh) in [
+        (Some(Duration::from_mins(10)), Duration::from_mins(10)),
+        (Some(Duration::ZERO), MIN_FRESH),
+        (Some(Duration::from_hours(30_000)), MAX_FRESH),
+        (None, Duration::from_mins(5)),
     ] {
         let kit = Kit::new().await;
-        kit.web.answers(answer(&document(), |response| {
-            response.cache_control = control.map(str::to_owned);
-            response.age = age;
-        }));
+        kit.web.answers(answer(&document(), |response| response.fresh_for = said));
         kit.find(DOCUMENT).await;
         kit.advance(fresh.saturating_sub(Duration::from_secs(1)));
         kit.find(DOCUMENT).await;
-        assert_eq!(kit.web.count(), 1, "{control:?}");
+        assert_eq!(kit.web.count(), 1, "{said:?}");
         kit.advance(Duration::from_secs(1));
         kit.find(DOCUMENT).await;
-        assert_eq!(kit.web.count(), 2, "{control:?}");
+        assert_eq!(kit.web.count(), 2, "{said:?}");
     }
 }
 

@@ -35,14 +35,36 @@ async fn d9_the_request_and_what_a_cache_needs() {
     let answer = fetcher.fetch(request(port, Some("\"a\""))).await.unwrap();
     assert_eq!(answer.status, 200);
     assert_eq!(answer.content_type.as_deref(), Some("application/json"));
-    assert_eq!(answer.cache_control.as_deref(), Some("max-age=60, public"));
-    assert_eq!(answer.age, Some(7));
+    assert_eq!(answer.fresh_for, Some(Duration::from_secs(53)));
     assert_eq!(answer.etag.as_deref(), Some("\"b\""));
     assert_eq!(&answer.body[..], b"{}");
     let seen = seen.await.unwrap();
     assert!(seen.starts_with("GET /client?v=1 HTTP/1.1\r\n"), "{seen}");
     assert!(seen.contains("if-none-match: \"a\"\r\n") && seen.contains("accept: application/json\r\n"), "{seen}");
     assert!(!seen.contains("cookie") && !seen.contains("authorization") && !seen.contains("referer"), "{seen}");
+}
+
+/// AS-27: what the library reads out of an answer's headers.
+#[test]
+fn as27_freshness() {
+    let (asked, ()) = Request::get("https://app.example/client").body(()).unwrap().into_parts();
+    let now = SystemTime::now();
+    let control = |text: &str| ("cache-control", text.to_owned());
+    for (status, (name, value), expected) in [
+        (200, control("max-age=600"), Some(600)),
+        (200, control("public, Max-Age=600, s-maxage=300"), Some(300)),
+        (200, control("no-store"), Some(0)),
+        (200, control("no-cache, max-age=600"), Some(0)),
+        (200, control("private, max-age=600"), Some(0)),
+        (304, control("max-age=600"), Some(600)),
+        (200, control("max-age=x"), Some(0)),
+        (200, ("x-other", String::new()), None),
+        (200, ("expires", "Thu, 01 Jan 1970 00:00:00 GMT".to_owned()), Some(0)),
+    ] {
+        let answer = Response::builder().status(status).header(name, &value).body(()).unwrap();
+        let fresh = freshness(&asked, &answer.into_parts().0, now);
+        assert_eq!(fresh.map(|fresh| fresh.as_secs()), expected, "{status} {name}: {value}");
+    }
 }
 
 #[tokio::test]

@@ -464,8 +464,7 @@ impl DocumentFetch for Documents {
         Ok(DocumentResponse {
             status: 200,
             content_type: Some("application/json".to_owned()),
-            cache_control: None,
-            age: None,
+            fresh_for: None,
             etag: None,
             body: document.to_string().into(),
         })
