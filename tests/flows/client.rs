@@ -103,6 +103,40 @@ impl Client {
         back.location().unwrap_or_else(|| panic!("{} {}", back.status, back.html))
     }
 
+    /// Consent and sign-in with any redirect URI, and the exchange; more pairs go with the exchange.
+    pub async fn tokens_by(&self, attempt: &Attempt, more: &[(&str, &str)]) -> Tokens {
+        let browser = Browser::new();
+        let redirect_uri = attempt.get("redirect_uri").unwrap();
+        let consent = browser.open(attempt.url.as_str(), &redirect_uri).await;
+        let page = browser.submit(&consent.form(), Some(("decision", "approve")), &redirect_uri).await;
+        let back = browser.submit(&page.form(), Some(("person", "ada")), &redirect_uri).await;
+        let back = back.location().unwrap_or_else(|| panic!("{} {}", back.status, back.html));
+        assert!(back.as_str().starts_with(&redirect_uri), "{back}");
+        let answered =
+            |name: &str| back.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        assert_eq!(answered("state"), attempt.get("state"), "U6: {back}");
+        assert_eq!(answered("iss").as_deref(), Some(self.issuer.as_str()));
+        let code = answered("code").unwrap_or_else(|| panic!("no code: {back}"));
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", &redirect_uri),
+            ("client_id", &self.client_id),
+            ("code_verifier", &attempt.verifier),
+        ];
+        form.extend_from_slice(more);
+        Tokens::read(self.token_request(&form).await).await
+    }
+
+    /// The same metadata, another registration.
+    pub async fn registered_as(&self, metadata: &Value) -> (Self, Value) {
+        let response = self.register(metadata).await;
+        assert_eq!(response.status(), StatusCode::CREATED, "{metadata}");
+        let registered = json_of(response).await;
+        let client_id = registered["client_id"].as_str().unwrap().to_owned();
+        (Self { client_id, ..self.clone() }, registered)
+    }
+
     /// The code out of the redirect, with `state` and `iss` checked as a strict client does.
     pub fn code(&self, attempt: &Attempt, redirect: &Url) -> String {
         let get = |name: &str| {
@@ -185,7 +219,37 @@ impl Client {
     }
 }
 
+impl Attempt {
+    /// With this parameter instead of what was there; `None` leaves it out.
+    pub fn with(mut self, name: &str, value: Option<&str>) -> Self {
+        let others: Vec<(String, String)> =
+            self.url.query_pairs().into_owned().filter(|(other, _)| other != name).collect();
+        self.url.query_pairs_mut().clear().extend_pairs(others);
+        if let Some(value) = value {
+            self.url.query_pairs_mut().append_pair(name, value);
+        }
+        self
+    }
+
+    /// With this parameter once more.
+    pub fn and(mut self, name: &str, value: &str) -> Self {
+        self.url.query_pairs_mut().append_pair(name, value);
+        self
+    }
+
+    /// The value of a parameter.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.url.query_pairs().find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
+    }
+}
+
 impl Tokens {
+    /// The claims of the access token, unverified.
+    pub fn claims(&self) -> Value {
+        let payload = self.access.split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+    }
+
     pub async fn read(response: Response) -> Self {
         let status = response.status();
         let cache = response.headers().get("cache-control").cloned();

@@ -10,13 +10,23 @@
     reason = "a test fails by panicking; its helpers are used by the benches too"
 )]
 
+mod backend;
 mod browser;
 mod client;
 mod stage;
 
+mod backend_credentials;
+mod discovery;
+mod pages;
 mod provider_trouble;
+mod redirect_uris;
+mod registration;
+mod resources;
 mod restart;
+mod scopes;
 mod secrets_stay_in;
 mod several_providers;
 mod sign_in;
 mod tokens;
+mod transport;
+mod websocket;

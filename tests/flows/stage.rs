@@ -39,7 +39,7 @@ pub struct Stage {
 /// The gateway as a process of its own with its state on disk, to be killed.
 pub struct ProcessStage {
     pub resource: String,
-    _provider: identity_provider::Running,
+    provider: identity_provider::Running,
     _backend: mcp_server::Running,
     folder: TempDir,
     config: PathBuf,
@@ -83,6 +83,22 @@ impl Stage {
         if up {
             stage.until_ready().await;
         }
+        stage
+    }
+
+    /// One provider at `/` with these further lines in its block (indented by four); they get the
+    /// demo MCP server's URL and say the routes, the first of them `/mcp`.
+    pub async fn configured(lines: impl FnOnce(&str) -> String) -> Self {
+        let scopes = vec!["read".to_owned(), "write".to_owned()];
+        let provider = DemoIdentityProvider::start(Options { scopes, ..Options::default() }).await.unwrap();
+        let backend = backend().await;
+        let port = free_port();
+        let block = format!("{}{}", application("demo", &provider), lines(&backend.url()));
+        let gateway = server::start(plan(port, "{ backend: memory }", &block)).await.unwrap();
+        let origin = format!("http://127.0.0.1:{port}");
+        let resource = format!("{origin}/mcp");
+        let stage = Self { origin, resource, provider, _others: Vec::new(), _backend: backend, gateway };
+        stage.until_ready().await;
         stage
     }
 
@@ -167,15 +183,7 @@ impl Stage {
 
     /// Every secret that passed between the gateway and the provider so far.
     pub fn provider_secrets(&self) -> Vec<String> {
-        let mut secrets = vec![self.provider.client_secret().unwrap().expose().to_owned()];
-        for endpoint in [Endpoint::Token, Endpoint::Revoke] {
-            for (name, value) in self.provider_requests(endpoint).into_iter().flatten() {
-                if matches!(name.as_str(), "code" | "refresh_token" | "token" | "code_verifier") {
-                    secrets.push(value);
-                }
-            }
-        }
-        secrets
+        secrets_of(&self.provider)
     }
 }
 
@@ -192,7 +200,7 @@ impl ProcessStage {
         let stage = Self {
             resource: format!("{origin}/mcp"),
             process: run(&config),
-            _provider: provider,
+            provider,
             _backend: backend,
             folder,
             config,
@@ -200,6 +208,29 @@ impl ProcessStage {
         };
         stage.until_answering().await;
         stage
+    }
+
+    /// Ends it, and starts it again with this filter of the log; what it says is in the answer's file.
+    pub async fn restart_logging(&mut self, filter: &str) -> PathBuf {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let path = self.folder.path().join("log");
+        let log = fs::File::create(&path).unwrap();
+        self.process = Command::new(env!("CARGO_BIN_EXE_vestibule"))
+            .args(["serve", "--config"])
+            .arg(&self.config)
+            .env("VESTIBULE_LOG", filter)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.until_answering().await;
+        path
+    }
+
+    /// The secrets of the provider's requests so far.
+    pub fn provider_secrets(&self) -> Vec<String> {
+        secrets_of(&self.provider)
     }
 
     /// SIGKILL, at once, and a new process on the same files.
@@ -232,6 +263,18 @@ impl ProcessStage {
     }
 }
 
+fn secrets_of(provider: &identity_provider::Running) -> Vec<String> {
+    let mut secrets = vec![provider.client_secret().unwrap().expose().to_owned()];
+    for endpoint in [Endpoint::Token, Endpoint::Revoke] {
+        for (name, value) in provider.requests(endpoint).into_iter().flat_map(|request| request.parameters) {
+            if matches!(name.as_str(), "code" | "refresh_token" | "token" | "code_verifier") {
+                secrets.push(value);
+            }
+        }
+    }
+    secrets
+}
+
 fn run(config: &std::path::Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_vestibule"))
         .args(["serve", "--config"])
@@ -253,12 +296,15 @@ fn yaml(port: u16, storage: &str, providers: &str) -> String {
 }
 
 fn provider_block(name: &str, provider: &identity_provider::Running, backend: &mcp_server::Running) -> String {
+    format!("{}    routes:\n      - path: /mcp\n        backend: {}\n", application(name, provider), backend.url())
+}
+
+fn application(name: &str, provider: &identity_provider::Running) -> String {
     format!(
-        "  {name}:\n    config_url: {}\n    client_id: {}\n    client_secret: {}\n    audience: {AUDIENCE}\n    required_scopes: [openid, profile, email]\n    routes:\n      - path: /mcp\n        backend: {}\n",
+        "  {name}:\n    config_url: {}\n    client_id: {}\n    client_secret: {}\n    audience: {AUDIENCE}\n    required_scopes: [openid, profile, email]\n",
         provider.config_url(),
         provider.client_id(),
         provider.client_secret().unwrap().expose(),
-        backend.url(),
     )
 }
 
