@@ -70,15 +70,45 @@ fn the_readme_names_the_two_commands() {
     assert!(readme.contains("```sh\ncargo test\n```"));
 }
 
+/// Each requirement is there once, and has tests that exist, or says why it has none.
+#[test]
+fn every_requirement_names_tests_that_exist() {
+    let mut source = String::new();
+    for file in ["src", "tests"].iter().flat_map(|folder| files_below(&root().join(folder), "rs")) {
+        source.push_str(&read(file));
+    }
+    let functions: BTreeSet<&str> = source
+        .match_indices("fn ")
+        .filter_map(|(at, _)| source[at + 3..].split(|char: char| !char.is_ascii_alphanumeric() && char != '_').next())
+        .collect();
+    let page = read("docs/requirements.md");
+    let mut ids = BTreeSet::new();
+    for row in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Id ")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let ["", id, what, tests, ""] = cells[..] else { panic!("{row}") };
+        assert!(ids.insert(id), "{id} is there twice");
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert_eq!(names.is_empty(), what.starts_with("not: "), "{row}");
+        for name in names {
+            assert!(functions.contains(name), "{id}: there is no test {name}");
+        }
+    }
+    assert!(ids.len() > 180, "the rows were not found");
+}
+
 fn markdown_below(folder: &Path) -> Vec<PathBuf> {
+    files_below(folder, "md")
+}
+
+fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() && name != "node_modules" && !name.starts_with('.') {
-            found.extend(markdown_below(&path));
-        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.extend(files_below(&path, ending));
+        } else if path.extension().is_some_and(|extension| extension == ending) {
             found.push(path.strip_prefix(root()).unwrap().to_path_buf());
         }
     }
