@@ -37,7 +37,7 @@ impl Backend {
                 let (answer, kept, tell) = (Arc::clone(&answer), Arc::clone(&kept), tell.clone());
                 tokio::spawn(async move {
                     serve(stream, &*answer, &kept).await;
-                    drop(tell.send(()).await);
+                    tell.send(()).await.ok();
                 });
             }
         });

@@ -17,9 +17,15 @@ fn assert_full(value: &Value, at: &str) {
         Value::String(text) => assert!(!text.is_empty(), "{at} is empty"),
         Value::Array(list) => {
             assert!(!list.is_empty(), "{at} is empty");
-            list.iter().for_each(|value| assert_full(value, at));
+            for value in list {
+                assert_full(value, at);
+            }
         }
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| assert_full(value, name)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                assert_full(value, name);
+            }
+        }
         _ => {}
     }
 }
