@@ -1,9 +1,9 @@
 //! Dynamic client registration (RFC 7591) without a memory.
 //!
 //! The identifier *is* the registration: the metadata that matters, readable, with a keyed digest
-//! behind it. The same metadata always gives the same identifier, so registering a thousand times
-//! costs nothing, survives a restart and needs no clean-up (D5, D7). A secret is derived from the
-//! identifier.
+//! behind it. The same metadata of a public client always gives the same identifier; registering a
+//! thousand times costs nothing, survives a restart and needs no clean-up (D5, D7). A confidential
+//! client gets an identifier of its own, from which its secret is derived.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     metrics::outcome::{Registration, RegistrationMethod},
     oauth::{ClientId, Issuer, RedirectUri, RedirectUriError, Scope, Scopes, client_id::MAX_LENGTH},
-    seal::{Purpose, Sealer},
+    seal::{Purpose, Sealer, random_text},
     time::Timestamp,
 };
 
@@ -99,9 +99,10 @@ struct Metadata {
     redirect_uris: Vec<RedirectUri>,
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// A confidential client: it has a secret.
-    #[serde(rename = "s", default, skip_serializing_if = "is_false")]
-    secret: bool,
+    /// A confidential client: its secret is derived from its identifier, and this random part keeps
+    /// anybody who registers the same metadata from deriving the same secret.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    salt: Option<String>,
     /// It did not register for refresh tokens.
     #[serde(rename = "o", default, skip_serializing_if = "is_false")]
     once: bool,
@@ -264,13 +265,13 @@ impl Authority {
         let metadata = Metadata {
             redirect_uris,
             name: request.text("client_name").and_then(client::presentable),
-            secret: method != "none",
+            salt: (method != "none").then(random_text::<16>),
             once: grant_types.len() == 1,
         };
         let client_id = seal(&self.sealer, &self.plan.issuer, &metadata).ok_or(RegistrationError::TooLong)?;
         Ok(Registered {
-            client_secret: metadata.secret.then(|| derived_secret(&self.sealer, &client_id)),
-            client_secret_expires_at: metadata.secret.then_some(0),
+            client_secret: metadata.salt.is_some().then(|| derived_secret(&self.sealer, &client_id)),
+            client_secret_expires_at: metadata.salt.is_some().then_some(0),
             client_id,
             client_id_issued_at: self.clock.now(),
             client_name: metadata.name,
@@ -309,7 +310,11 @@ pub(super) fn open(sealer: &Sealer, issuer: &Issuer, id: &ClientId) -> Option<Cl
         name: metadata.name.unwrap_or(host),
         redirect_uris: metadata.redirect_uris,
         skip_consent: false,
-        authentication: if metadata.secret { ClientAuthentication::DerivedSecret } else { ClientAuthentication::None },
+        authentication: if metadata.salt.is_some() {
+            ClientAuthentication::DerivedSecret
+        } else {
+            ClientAuthentication::None
+        },
         refresh: !metadata.once,
     })
 }

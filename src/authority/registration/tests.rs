@@ -71,12 +71,13 @@ async fn d2_secrets() {
 async fn d5_registrations_need_no_room() {
     let kit = Kit::new().await;
     let before = kit.store.commits.load(Ordering::SeqCst);
-    let first = kit.register(&client(&json!({}))).unwrap();
+    let public = |name: &str| client(&json!({ "client_name": name, "token_endpoint_auth_method": "none" }));
+    let first = kit.register(&public("Test")).unwrap();
     for _ in 0..99 {
-        assert_eq!(kit.register(&client(&json!({}))).unwrap()["client_id"], first["client_id"]);
+        assert_eq!(kit.register(&public("Test")).unwrap()["client_id"], first["client_id"]);
     }
     assert_eq!(kit.store.commits.load(Ordering::SeqCst), before);
-    let other = kit.register(&client(&json!({ "client_name": "Other" }))).unwrap();
+    let other = kit.register(&public("Other")).unwrap();
     assert_ne!(other["client_id"], first["client_id"]);
     let series =
         "vestibule_client_registrations_total{fault=\"none\",method=\"dcr\",outcome=\"created\",provider=\"auth0\"}";
@@ -279,4 +280,15 @@ proptest! {
             }
         });
     }
+}
+
+/// Two confidential clients with the same metadata have nothing in common: the metadata are public,
+/// and whoever repeats them must not learn the other's secret.
+#[tokio::test]
+async fn d2_a_secret_cannot_be_had_by_repeating_the_metadata() {
+    let kit = Kit::new().await;
+    let metadata = client(&json!({ "token_endpoint_auth_method": "client_secret_post" }));
+    let (one, other) = (kit.register(&metadata).unwrap(), kit.register(&metadata).unwrap());
+    assert_ne!(one["client_id"], other["client_id"]);
+    assert_ne!(one["client_secret"], other["client_secret"]);
 }
