@@ -35,7 +35,7 @@ use source::{Environment, SourceError};
 pub struct Loaded {
     /// What to do.
     pub plan: Plan,
-    /// Every file that was read: watch these.
+    /// Every file that was read, and those that the plan names: watch these.
     pub files: Vec<PathBuf>,
     /// Warnings and notes.
     pub notes: Diagnostics,
@@ -106,6 +106,11 @@ fn finish(
     document.secret_files().for_each(|path| found.add_file(PathBuf::from(path)));
     let secrets = Secrets::gather(&document, environment);
     let (plan, later) = compile::compile(&document, &origins, &secrets);
+    if let Some(tls) = plan.as_ref().and_then(|plan| plan.tls.as_ref()) {
+        for path in [&tls.certificate, &tls.key] {
+            found.add_file(path.clone());
+        }
+    }
     found.extend_unless_known(later);
     found.sort();
     match plan {

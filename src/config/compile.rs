@@ -12,6 +12,7 @@ mod route;
 mod scopes;
 mod server;
 mod static_client;
+mod tls;
 mod value;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ fn plan(document: &Document, report: &mut Report<'_>) -> Option<Plan> {
     let public_url = server::public_url(document, report);
     let allowed_hosts = server::allowed_hosts(document, report);
     let (listen, admin_listen) = server::listeners(document, report);
+    let tls = tls::compile(document.tls.as_ref(), public_url.as_ref(), report);
     let storage = server::storage(document, report);
     let root_secrets = server::root_secrets(document, report);
     let trusted_proxies = server::trusted_proxies(document, report);
@@ -64,6 +66,7 @@ fn plan(document: &Document, report: &mut Report<'_>) -> Option<Plan> {
         allowed_hosts,
         listen,
         admin_listen,
+        tls,
         storage,
         root_secrets,
         trusted_proxies,

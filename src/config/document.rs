@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 pub use provider::{Client, Lifetimes, Provider};
 pub use route::{IdentityHeaders, Route};
-pub use server::{Limits, Log, LogTable, Storage, StorageTable};
+pub use server::{Limits, Log, LogTable, Storage, StorageTable, Tls};
 pub use value::{List, Params, Scalar, SecretList, SecretSource};
 
 /// The whole configuration.
@@ -31,6 +31,8 @@ pub struct Document {
     pub listen: Option<Scalar>,
     /// Metrics and health, or `off`; default `127.0.0.1:9464`.
     pub admin_listen: Option<Scalar>,
+    /// The public listener's certificate; default: plain http, for a reverse proxy in front.
+    pub tls: Option<Tls>,
     /// Where state lives; default embedded in `./vestibule-data`.
     pub storage: Option<Storage>,
     /// The root secret, or several of which the first seals; default: made and kept by the store.

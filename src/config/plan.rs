@@ -28,6 +28,8 @@ pub struct Plan {
     pub listen: SocketAddr,
     /// `/metrics`, `/healthz`, `/readyz`; `None` switches the admin listener off.
     pub admin_listen: Option<SocketAddr>,
+    /// What the public listener speaks TLS with; `None`: plain http, for a reverse proxy in front.
+    pub tls: Option<TlsPlan>,
     /// Where state lives.
     pub storage: StoragePlan,
     /// Root secrets, the first one seals; empty: the store makes and keeps one.

@@ -65,3 +65,47 @@ fn variables_alone_are_enough() {
     ]);
     assert_eq!(loaded.unwrap().plan, plan(MINIMAL, &[]).unwrap());
 }
+
+/// Both files are part of the plan and watched like the configuration itself.
+#[test]
+fn a_certificate_is_named_by_yaml_or_variables() {
+    let tls = "tls: { certificate: /tls/tls.crt, key: /tls/tls.key }\n";
+    let variables = [("VESTIBULE_TLS_CERTIFICATE", "/tls/tls.crt"), ("VESTIBULE_TLS_KEY", "/tls/tls.key")];
+    let from_yaml = plan(&format!("{tls}{MINIMAL}"), &[]).unwrap();
+    assert_eq!(from_yaml.tls.as_ref().unwrap().certificate, Path::new("/tls/tls.crt"));
+    assert_eq!(from_yaml.tls.as_ref().unwrap().key, Path::new("/tls/tls.key"));
+    assert_eq!(plan(MINIMAL, &variables).unwrap(), from_yaml);
+    // One of the two may come from each.
+    let other = plan("tls: { certificate: /tls/tls.crt }", &variables[1..]).unwrap_err();
+    assert!(!other.to_string().contains("tls"), "{other}");
+    assert_eq!(plan(MINIMAL, &[]).unwrap().tls, None);
+
+    let mut minimal: Vec<_> = [
+        ("VESTIBULE_PUBLIC_URL", "https://mcp.example.com"),
+        ("VESTIBULE_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration"),
+        ("VESTIBULE_CLIENT_ID", "abc"),
+        ("VESTIBULE_BACKEND", "http://127.0.0.1:3000/mcp"),
+    ]
+    .to_vec();
+    minimal.extend(variables);
+    let files = from_environment(&minimal).unwrap().files;
+    assert_eq!(files, [Path::new("/tls/tls.crt"), Path::new("/tls/tls.key")]);
+}
+
+/// A private key that was written where its path belongs is not repeated anywhere.
+#[test]
+fn a_key_in_place_of_its_path_is_never_shown() {
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nTUlHSEFnRUFNQk1HQnlxR1NNNDk\n-----END PRIVATE KEY-----\n";
+    let indented = KEY.replace('\n', "\n    ");
+    let in_yaml = format!("tls:\n  certificate: /tls/tls.crt\n  key: |\n    {indented}\n{MINIMAL}");
+    let in_variable = [("VESTIBULE_TLS_CERTIFICATE", "/tls/tls.crt"), ("VESTIBULE_TLS_KEY", KEY)];
+    for found in [plan(&in_yaml, &[]).unwrap_err(), plan(MINIMAL, &in_variable).unwrap_err()] {
+        for look in [Look::Plain, Look::Graphical { colour: false }] {
+            let text = found.render(look);
+            assert!(text.contains("is the content of a file, but has to be its path"), "{text}");
+            assert!(!text.contains("TUlHSEFnRUFNQk1HQnlxR1NNNDk"), "{text}");
+        }
+        let files: Vec<_> = found.files().collect();
+        assert!(!format!("{files:?}").contains("TUlH"), "{files:?}");
+    }
+}

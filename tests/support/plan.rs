@@ -18,6 +18,7 @@ pub(crate) fn plan(public_url: &str, providers: &[(&str, &str, &[&str])]) -> Pla
         allowed_hosts: Vec::new(),
         listen: ([127, 0, 0, 1], 0).into(),
         admin_listen: None,
+        tls: None,
         storage: StoragePlan::Memory,
         root_secrets: Vec::new(),
         trusted_proxies: Vec::new(),

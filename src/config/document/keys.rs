@@ -6,10 +6,11 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{Client, Document, IdentityHeaders, Lifetimes, Limits, LogTable, Provider, Route, StorageTable};
+use super::{Client, Document, IdentityHeaders, Lifetimes, Limits, LogTable, Provider, Route, StorageTable, Tls};
 
-/// Keys whose values are never shown, wherever they stand.
-pub const SECRET: [&str; 4] = ["secret", "client_secret", "extra_authorize_params", "extra_token_params"];
+/// Keys whose values are never shown, wherever they stand. `key` is a path, unless somebody wrote
+/// the private key itself there.
+pub const SECRET: [&str; 5] = ["secret", "client_secret", "key", "extra_authorize_params", "extra_token_params"];
 
 /// The field names of a struct, as its `Deserialize` asks for them.
 pub fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
@@ -47,8 +48,9 @@ pub fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
 /// Every key as a path; `<name>` stands for a provider's name, `[]` for a list's item.
 pub fn all() -> Vec<String> {
     const PROVIDER: &str = "providers.<name>";
-    let tables: [(&str, &[&str]); 9] = [
+    let tables: [(&str, &[&str]); 10] = [
         ("", of::<Document>()),
+        ("tls", of::<Tls>()),
         ("storage", of::<StorageTable>()),
         ("limits", of::<Limits>()),
         ("log", of::<LogTable>()),
@@ -67,7 +69,7 @@ pub fn all() -> Vec<String> {
 pub fn variable(path: &str) -> Option<String> {
     let Some(rest) = path.strip_prefix("providers.") else {
         return match path {
-            "limits" => None,
+            "limits" | "tls" => None,
             "storage.backend" => Some("VESTIBULE_STORAGE".to_owned()),
             "log.filter" => Some("VESTIBULE_LOG".to_owned()),
             _ if path.contains('[') => None,

@@ -1,4 +1,4 @@
-//! What concerns the whole process: storage, limits, logs.
+//! What concerns the whole process: TLS, storage, limits, logs.
 
 use std::fmt;
 
@@ -8,6 +8,16 @@ use serde::{
 };
 
 use super::value::Scalar;
+
+/// The public listener's certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "`{certificate: PATH, key: PATH}`")]
+pub struct Tls {
+    /// A PEM file with the server's certificate first, then the rest of its chain. Required.
+    pub certificate: Option<String>,
+    /// A PEM file with the certificate's private key, not encrypted. Required.
+    pub key: Option<String>,
+}
 
 /// Where state lives: `memory`, `embedded`, or a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]

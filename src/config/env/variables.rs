@@ -22,6 +22,8 @@ pub(super) struct ServerVariables {
     allowed_hosts: Option<List>,
     listen: Option<Scalar>,
     admin_listen: Option<Scalar>,
+    tls_certificate: Option<String>,
+    tls_key: Option<String>,
     storage: Option<String>,
     storage_path: Option<String>,
     secret: Option<SecretSource>,
@@ -108,6 +110,11 @@ impl ServerVariables {
         layer.set(&mut limits.authorizations_per_minute, authorizations, "limits.authorizations_per_minute");
         let token_requests = self.limits_token_requests_per_minute;
         layer.set(&mut limits.token_requests_per_minute, token_requests, "limits.token_requests_per_minute");
+        if self.tls_certificate.is_some() || self.tls_key.is_some() {
+            let tls = document.tls.get_or_insert_default();
+            layer.set(&mut tls.certificate, self.tls_certificate, "tls.certificate");
+            layer.set(&mut tls.key, self.tls_key, "tls.key");
+        }
         if self.storage.is_some() || self.storage_path.is_some() {
             let mut table = document.storage.take().map(Storage::into_table).unwrap_or_default();
             layer.set_as(&mut table.backend, self.storage, "storage.backend", "STORAGE");
