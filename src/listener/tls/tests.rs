@@ -112,7 +112,19 @@ impl Running {
 }
 
 async fn answer(request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    if request.headers().contains_key(http::header::UPGRADE) {
+        tokio::spawn(echo(request, peer));
+        let switch = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "echo");
+        return switch.body(body::empty()).unwrap();
+    }
     Response::new(body::full(format!("hello {} over {:?}", peer.ip(), request.version())))
+}
+
+/// A tunnel: sends back what comes.
+async fn echo(request: Request<Incoming>, _peer: Peer) {
+    let tunnel = hyper_util::rt::TokioIo::new(hyper::upgrade::on(request).await.unwrap());
+    let (mut read, mut write) = tokio::io::split(tunnel);
+    tokio::io::copy(&mut read, &mut write).await.ok();
 }
 
 fn load(pair: &Pair) -> Result<Certificate, TlsError> {
@@ -272,14 +284,18 @@ async fn plain_http_is_told_to_use_https() {
 /// does silence after a whole one.
 #[tokio::test]
 async fn s70_slow_handshakes_are_cut() {
-    let running = Running::start(Duration::from_millis(300)).await;
+    let running = Running::start(Duration::from_secs(1)).await;
+    let mut silent = running.connect(&VERSIONS, &[]).await.unwrap();
+    let mut slow = Vec::new();
     for start in [&[][..], &[22, 3, 1], &hello(3)[..30]] {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
         stream.write_all(start).await.unwrap();
+        slow.push(stream);
+    }
+    for mut stream in slow {
         assert_eq!(read_all(&mut stream).await, b"");
     }
     running.expect_outcome(TlsHandshake::Timeout, 3).await;
-    let mut silent = running.connect(&VERSIONS, &[]).await.unwrap();
     let mut byte = [0];
     let end = timeout(SOON, silent.read(&mut byte)).await.expect("silence after the handshake is cut");
     assert!(!matches!(end, Ok(1)));
@@ -342,5 +358,53 @@ async fn sessions_are_resumed() {
             ask(&mut stream).await;
             assert_eq!(stream.get_ref().1.handshake_kind(), Some(expected));
         }
+    }
+}
+
+/// A tunnel (a WebSocket) runs over TLS like any other connection.
+#[tokio::test]
+async fn a_tunnel_works_over_tls() {
+    let running = Running::start(SOON).await;
+    let mut stream = running.connect(&VERSIONS, &[b"http/1.1"]).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nping").await.unwrap();
+    let mut text = String::new();
+    while !text.ends_with("\r\n\r\nping") {
+        let mut bytes = [0; 256];
+        let count = timeout(SOON, stream.read(&mut bytes)).await.unwrap().unwrap();
+        assert_ne!(count, 0, "closed after {text:?}");
+        text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    assert!(text.starts_with("HTTP/1.1 101"), "{text}");
+}
+
+/// S83: certificates are replaced under load, and no connection notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s83_replacing_under_load_loses_nothing() {
+    let running = Running::start(Duration::from_secs(30)).await;
+    let pairs = [running.authority.pair(), running.authority.pair()];
+    let (url, done) = (running.url(), tokio_util::sync::CancellationToken::new());
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            // Nothing is kept, so that each request needs a handshake.
+            let root = reqwest::Certificate::from_der(&running.authority.der()).unwrap();
+            let client = reqwest::Client::builder().tls_certs_only([root]).no_proxy().pool_max_idle_per_host(0);
+            let (client, url, done) = (client.build().unwrap(), url.clone(), done.clone());
+            tokio::spawn(async move {
+                let mut answered = 0_u32;
+                while !done.is_cancelled() {
+                    assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
+                    answered += 1;
+                }
+                answered
+            })
+        })
+        .collect();
+    for reload in 0..200 {
+        running.tls.replace(load(&pairs[reload % 2]).unwrap());
+        sleep(Duration::from_millis(2)).await;
+    }
+    done.cancel();
+    for client in clients {
+        assert!(client.await.unwrap() > 0);
     }
 }
