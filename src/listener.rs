@@ -76,10 +76,11 @@ impl Listener {
         Ok(Self { socket, limits: limits.clone(), permits, capacity, metrics, tls: None })
     }
 
-    /// Speaks TLS, and nothing else, on every connection. Keep the `Arc` to replace the certificate.
+    /// Speaks TLS, and nothing else, on every connection; `None` is plain http. Keep the `Arc` to
+    /// replace the certificate.
     #[must_use]
-    pub fn with_tls(self, tls: Arc<Tls>) -> Self {
-        Self { tls: Some(tls), ..self }
+    pub fn with_tls(self, tls: Option<Arc<Tls>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The address that was bound; tells the port when `:0` was asked for.

@@ -10,7 +10,10 @@ use crate::{
     admin::{Admin, NamedPart, Part, Probe, Readiness},
     config::plan::{Plan, StoragePlan},
     keys::{KeyError, KeyRing},
-    listener::Listener,
+    listener::{
+        Listener,
+        tls::{Certificate, Tls, TlsError},
+    },
     live::{BuildError, Live, Shared},
     metrics::Metrics,
     seal::{RootSecretError, Sealer, random_text},
@@ -34,6 +37,9 @@ pub enum ServeError {
         /// What the system says.
         source: io::Error,
     },
+    /// The certificate cannot be used.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     /// The store could not be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -93,16 +99,26 @@ impl fmt::Debug for Running {
     }
 }
 
+/// Reads the files that a plan only names, as [`start`] would, and starts nothing.
+///
+/// # Errors
+/// [`TlsError`] if the certificate cannot be used.
+pub fn check_files(plan: &Plan) -> Result<(), TlsError> {
+    load_certificate(plan, &Clock::system()).map(drop)
+}
+
 /// Starts everything a plan describes. When this returns, both listeners accept.
 ///
-/// The sockets are bound before anything else is touched: an address in use changes nothing.
+/// The sockets are bound before anything else is touched but the certificate: an address in use changes nothing.
 ///
 /// # Errors
 /// [`ServeError`]; nothing runs then.
 pub async fn start(plan: Plan) -> Result<Running, ServeError> {
     let clock = Clock::system();
     let metrics = Metrics::new()?;
-    let public = bind(plan.listen, &plan, Some(Arc::clone(&metrics))).await?;
+    let certificate = load_certificate(&plan, &clock)?;
+    let tls = certificate.map(|certificate| Tls::new(certificate, &metrics)).transpose()?.map(Arc::new);
+    let public = bind(plan.listen, &plan, Some(Arc::clone(&metrics))).await?.with_tls(tls);
     let admin = match plan.admin_listen {
         Some(address) => Some(bind(address, &plan, None).await?),
         None => None,
@@ -151,6 +167,10 @@ fn probe(live: Arc<ArcSwap<Live>>, records: Records, stop: CancellationToken) ->
             Readiness { draining, store, providers: providers.collect() }
         })
     })
+}
+
+fn load_certificate(plan: &Plan, clock: &Clock) -> Result<Option<Certificate>, TlsError> {
+    plan.tls.as_ref().map(|tls| Certificate::load(tls, clock.now())).transpose()
 }
 
 async fn serve_public(listener: Listener, live: Arc<ArcSwap<Live>>, stop: CancellationToken) {

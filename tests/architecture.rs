@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("answer", &[]),
     ("authority", &["config", "keys", "metrics", "provider", "seal", "store"]),
     ("body", &[]),
-    ("cli", &["config", "demo", "server", "telemetry"]),
+    ("cli", &["config", "demo", "server", "supervisor", "telemetry"]),
     ("config", &[]),
     ("demo", &["config", "seal"]),
     ("edge", &["answer", "authority", "config", "endpoint", "forward", "gate", "listener", "metrics", "route", "seal"]),

@@ -20,7 +20,8 @@ pub fn banner(plan: &Plan) -> String {
 fn write(text: &mut String, plan: &Plan) -> fmt::Result {
     let origin = plan.public_url.origin().ascii_serialization();
     line(text, 0, "public URL", &origin)?;
-    line(text, 0, "listening on", &plan.listen.to_string())?;
+    let tls = if plan.tls.is_some() { " (TLS)" } else { "" };
+    line(text, 0, "listening on", &format!("{}{tls}", plan.listen))?;
     match plan.admin_listen {
         Some(address) => line(text, 0, "admin", &format!("http://{address} (/metrics /healthz /readyz)"))?,
         None => line(text, 0, "admin", "off")?,

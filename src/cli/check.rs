@@ -2,7 +2,10 @@
 //! store, asks no provider.
 
 use super::banner::banner;
-use crate::config::{self, Diagnostics, Look, Severity, Sources};
+use crate::{
+    config::{self, Diagnostics, Loaded, Look, Severity, Sources},
+    server,
+};
 
 /// Exit code of a configuration that can be used.
 pub const VALID: u8 = 0;
@@ -22,6 +25,9 @@ pub struct Checked {
 pub fn check(sources: &Sources, look: Look) -> Checked {
     match config::load(sources) {
         Ok(loaded) => {
+            if let Err(refusal) = files(&loaded) {
+                return Checked { code: INVALID, text: loaded.notes.render(look) + &refusal };
+            }
             let text = format!("{}{}\nThe configuration is valid.\n", loaded.notes.render(look), banner(&loaded.plan));
             Checked { code: VALID, text }
         }
@@ -34,6 +40,14 @@ pub fn refusal(found: &Diagnostics, look: Look) -> String {
     let errors = found.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     let count = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
     format!("{}\nThe configuration cannot be used: {count}.\n", found.render(look))
+}
+
+/// What is wrong with the files that a right configuration names, as text.
+pub fn files(loaded: &Loaded) -> Result<(), String> {
+    server::check_files(&loaded.plan).map_err(|error| {
+        let origin = loaded.origins.of("tls.certificate");
+        format!("{origin}: error: tls: {error}\n\nThe configuration cannot be used: 1 error.\n")
+    })
 }
 
 #[cfg(test)]
@@ -60,6 +74,25 @@ mod tests {
         assert!(checked.text.starts_with("VESTIBULE_REQUIRED_SCOPES: note: "), "{}", checked.text);
         assert!(checked.text.contains("https://mcp.example.com/auth/callback"), "{}", checked.text);
         assert!(checked.text.ends_with("\nThe configuration is valid.\n"));
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_there_is_a_mistake() {
+        let checked = check(
+            &sources(&[
+                ("VESTIBULE_PUBLIC_URL", "https://mcp.example.com"),
+                ("VESTIBULE_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration"),
+                ("VESTIBULE_CLIENT_ID", "abc"),
+                ("VESTIBULE_BACKEND", "http://127.0.0.1:3000/mcp"),
+                ("VESTIBULE_TLS_CERTIFICATE", "/nowhere/tls.crt"),
+                ("VESTIBULE_TLS_KEY", "/nowhere/tls.key"),
+            ]),
+            Look::Plain,
+        );
+        assert_eq!(checked.code, INVALID);
+        let expected = "VESTIBULE_TLS_CERTIFICATE: error: tls: cannot read /nowhere/tls.crt: ";
+        assert!(checked.text.contains(expected), "{}", checked.text);
+        assert!(checked.text.ends_with("\nThe configuration cannot be used: 1 error.\n"), "{}", checked.text);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{ConfigArguments, banner::banner, check, exit, look};
 use crate::{
     config::{self, plan::Plan},
-    demo, server,
+    demo, server, supervisor,
     telemetry::{self, TelemetryError},
 };
 
@@ -40,6 +40,7 @@ pub fn serve(arguments: &ConfigArguments) -> ExitCode {
         // What is odd but usable is said before anything runs.
         drop(write!(std::io::stderr(), "{}", loaded.notes.render(look())));
         telemetry::start(&loaded.plan.log)?;
+        check::files(&loaded).map_err(RunError::Configuration)?;
         let text = banner(&loaded.plan);
         until_stopped(loaded.plan, &text).await
     }))
@@ -61,9 +62,13 @@ pub fn demo(port: u16) -> ExitCode {
 async fn until_stopped(plan: Plan, text: &str) -> Result<(), RunError> {
     let mut stop = Stop::new()?;
     let running = server::start(plan).await?;
+    // Until the process is gone: systemd watches the drain too.
+    tokio::spawn(supervisor::watchdog());
+    supervisor::ready();
     // Whoever closed standard output does not want to read it.
     drop(writeln!(std::io::stdout(), "{text}"));
     stop.asked().await;
+    supervisor::stopping();
     tracing::info!("stopping: no new connections, running requests may end; a second signal ends at once");
     tokio::select! {
         () = running.stop() => {}

@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tracing::debug;
+use tracing::{debug, info};
 
 pub use certificate::{Certificate, TlsError};
 
@@ -60,7 +60,7 @@ impl Tls {
     /// [`TlsError::Settings`] if the cryptography refuses the settings, which no file can cause.
     pub fn new(certificate: Certificate, metrics: &Metrics) -> Result<Self, TlsError> {
         let metrics = metrics.tls();
-        metrics.certificate(certificate.name(), certificate.not_after().0);
+        announce(&certificate, &metrics);
         let current = Arc::new(Current(ArcSwap::new(certificate.into_key())));
         let config = settings(Arc::clone(&current)).map_err(TlsError::Settings)?;
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), current, metrics })
@@ -68,7 +68,7 @@ impl Tls {
 
     /// Uses this certificate in every handshake from now on. Open connections keep theirs.
     pub fn replace(&self, certificate: Certificate) {
-        self.metrics.certificate(certificate.name(), certificate.not_after().0);
+        announce(&certificate, &self.metrics);
         self.current.0.store(certificate.into_key());
     }
 
@@ -113,6 +113,12 @@ impl ResolvesServerCert for Current {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.load_full())
     }
+}
+
+/// Tells which certificate is in use from now on.
+fn announce(certificate: &Certificate, metrics: &TlsMetrics) {
+    metrics.certificate(certificate.name(), certificate.not_after().0);
+    info!(certificate = certificate.name(), not_after = %certificate.not_after(), "TLS certificate");
 }
 
 /// Where keys come from and what may be negotiated with them.

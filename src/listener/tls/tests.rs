@@ -54,7 +54,7 @@ impl Running {
         let metrics = Metrics::new().unwrap();
         let tls = Arc::new(Tls::new(load(&pair).unwrap(), &metrics).unwrap());
         let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), &limits, Some(Arc::clone(&metrics)));
-        let listener = listener.await.unwrap().with_tls(Arc::clone(&tls));
+        let listener = listener.await.unwrap().with_tls(Some(Arc::clone(&tls)));
         let address = listener.local_address().unwrap();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(listener.serve(answer, async move { drop(stopped.await) }));
