@@ -5,7 +5,7 @@ use std::{convert::Infallible, fmt, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response, StatusCode,
+    HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
 };
 use http_body_util::BodyExt;
@@ -60,6 +60,18 @@ pub struct NamedPart {
 /// Says how ready we are, now.
 pub type Probe = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Readiness> + Send>> + Send + Sync>;
 
+/// Reads the configuration again, now.
+pub type Reload = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Reloaded> + Send>> + Send + Sync>;
+
+/// How that ended.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// What was read is what runs.
+    pub good: bool,
+    /// For people and programs, without secrets.
+    pub report: serde_json::Value,
+}
+
 /// The handler of the admin listener. Cheap to clone.
 #[derive(Clone)]
 pub struct Admin {
@@ -98,6 +110,27 @@ impl Admin {
         Self { routes: known.recover(unknown).unify().boxed() }
     }
 
+    /// And `POST /reload`: 200 when what was read is what runs, 422 when it was refused. Pages of
+    /// other sites may not ask for it.
+    #[must_use]
+    pub fn with_reload(self, reload: Reload) -> Self {
+        let reload = warp::path("reload")
+            .and(warp::path::end())
+            .and(warp::method())
+            .and(warp::header::optional::<String>("origin"))
+            .then(move |method: Method, origin: Option<String>| {
+                let asked = (method == Method::POST && origin.is_none()).then(|| reload());
+                async move {
+                    match asked {
+                        Some(asked) => reloaded(&asked.await),
+                        None if origin.is_some() => answer(StatusCode::FORBIDDEN, TEXT, "not for browsers\n"),
+                        None => not_allowed("POST"),
+                    }
+                }
+            });
+        Self { routes: reload.or(self.routes).unify().boxed() }
+    }
+
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>, _peer: Peer) -> Response<Body> {
         let response = warp::service(self.routes.clone()).call(request).await.unwrap_or_else(|never| match never {});
@@ -128,11 +161,21 @@ async fn unknown(rejection: Rejection) -> Result<Response<Bytes>, Infallible> {
     } else {
         StatusCode::NOT_FOUND
     };
-    let mut answer = answer(status, TEXT, "only GET /metrics, /healthz and /readyz\n");
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    }
-    Ok(answer)
+    Ok(match status {
+        StatusCode::METHOD_NOT_ALLOWED => not_allowed("GET, HEAD"),
+        _ => answer(status, TEXT, "only GET /metrics, /healthz and /readyz, and POST /reload\n"),
+    })
+}
+
+fn not_allowed(allow: &'static str) -> Response<Bytes> {
+    let mut answer = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("only {allow}\n"));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}
+
+fn reloaded(reloaded: &Reloaded) -> Response<Bytes> {
+    let status = if reloaded.good { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    answer(status, JSON, serde_json::to_vec(&reloaded.report).unwrap_or_default())
 }
 
 fn answer(status: StatusCode, media_type: HeaderValue, text: impl Into<Bytes>) -> Response<Bytes> {

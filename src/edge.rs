@@ -50,7 +50,7 @@ pub struct Surface {
     forwarded_rest: String,
     trusted_proxies: Vec<IpNet>,
     request_ids: RequestIds,
-    mounts: Vec<Mount>,
+    mounts: Vec<Arc<Mount>>,
     /// Counts what belongs to nobody.
     nobody: HttpMetrics,
 }
@@ -61,14 +61,14 @@ pub struct Mount {
     endpoints: Arc<Endpoints>,
     /// By [`Endpoint::name`].
     metrics: HashMap<&'static str, HttpMetrics>,
-    routes: Vec<Route>,
+    routes: Vec<Arc<Route>>,
 }
 
 /// One protected route.
 #[derive(Debug)]
 pub struct Route {
     gate: Gate,
-    backend: Backend,
+    backend: Arc<Backend>,
     origins: Origins,
     metrics: HttpMetrics,
 }
@@ -108,7 +108,7 @@ impl Surface {
     ///
     /// # Errors
     /// [`RouteError`] if the paths do not fit together.
-    pub fn new(plan: &Plan, mounts: Vec<Mount>, metrics: &Arc<Metrics>) -> Result<Self, RouteError> {
+    pub fn new(plan: &Plan, mounts: Vec<Arc<Mount>>, metrics: &Arc<Metrics>) -> Result<Self, RouteError> {
         let host = &plan.public_url[Position::BeforeHost..Position::AfterPort];
         Ok(Self {
             table: RouteTable::build(plan)?,
@@ -221,9 +221,14 @@ impl fmt::Debug for Surface {
 
 impl Mount {
     /// The endpoints of the provider with this name, and its routes in the order of its plan.
-    pub fn new(provider: &str, endpoints: Arc<Endpoints>, routes: Vec<Route>, metrics: &Arc<Metrics>) -> Self {
-        let metrics = Endpoint::NAMES.iter().map(|name| (*name, metrics.http(&format!("{provider}:{name}")))).collect();
+    pub fn new(provider: &str, endpoints: Arc<Endpoints>, routes: Vec<Arc<Route>>, metrics: &Arc<Metrics>) -> Self {
+        let metrics = Endpoint::NAMES.iter().map(|name| (*name, metrics.http(&endpoint_id(provider, name)))).collect();
         Self { endpoints, metrics, routes }
+    }
+
+    /// The values of the label `route` for the endpoints of this provider.
+    pub fn metric_ids(provider: &str) -> impl Iterator<Item = String> {
+        Endpoint::NAMES.iter().map(move |name| endpoint_id(provider, name))
     }
 }
 
@@ -231,7 +236,7 @@ impl Mount {
 
 impl Route {
     /// A guarded way to a backend.
-    pub fn new(plan: &RoutePlan, gate: Gate, backend: Backend, metrics: &RouteMetrics) -> Self {
+    pub fn new(plan: &RoutePlan, gate: Gate, backend: Arc<Backend>, metrics: &RouteMetrics) -> Self {
         Self { gate, backend, origins: Origins::new(&plan.allowed_origins), metrics: metrics.http().clone() }
     }
 }
@@ -265,6 +270,10 @@ impl Lease for Stay {
             }
         })
     }
+}
+
+fn endpoint_id(provider: &str, endpoint: &str) -> String {
+    format!("{provider}:{endpoint}")
 }
 
 /// Our own endpoints. What clients in browsers call may be read by scripts of any origin: no

@@ -4,20 +4,24 @@
 //! the one it began with. A provider whose plan did not change keeps its runtime, so that a new
 //! configuration fetches nothing again and forgets nothing.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use tokio::task::AbortHandle;
 
 use crate::{
     authority::{self, Authority, ClientDocuments, Grants},
-    config::plan::{Plan, ProviderPlan},
+    config::plan::{Plan, ProviderPlan, RoutePlan},
     edge::{self, Surface},
     egress::{Egress, EgressError, Reach},
     endpoint::{self, Endpoints, ServerFacts, limiter::Limiters, memory::Memory},
-    forward::{Forwarder, TlsError},
+    forward::{Backend, Forwarder, TlsError},
     gate::{self, Gate},
     keys::KeyRing,
-    metrics::{Metrics, ProviderMetrics},
+    metrics::{Metrics, ProviderMetrics, outcome::RevocationInitiator},
     provider::{Provider, Readiness},
     route::RouteError,
     seal::Sealer,
@@ -46,16 +50,38 @@ pub struct Live {
     limiters: Arc<Limiters>,
 }
 
+/// What one configuration ran and the next one does not; see [`Live::retired`].
+#[derive(Debug)]
+pub struct Retired {
+    grants: Vec<Arc<Grants>>,
+    providers: Vec<String>,
+    routes: Vec<String>,
+}
+
 /// What runs for one provider.
 struct Runtime {
+    core: Arc<Core>,
+    limiters: Arc<Limiters>,
+    mount: Arc<edge::Mount>,
+}
+
+/// The part of a [`Runtime`] that knows nothing of limits.
+struct Core {
     plan: Arc<ProviderPlan>,
     server: ServerFacts,
-    provider: Arc<Provider>,
+    upstream: Arc<Upstream>,
     authority: Arc<Authority>,
     grants: Arc<Grants>,
-    endpoints: Arc<Endpoints>,
     metrics: ProviderMetrics,
-    /// The background refresh of discovery and keys; ends with the runtime.
+    backends: Vec<Arc<Backend>>,
+    /// In the order of the plan.
+    routes: Vec<Arc<edge::Route>>,
+}
+
+/// The identity provider with what was learnt of it.
+struct Upstream {
+    provider: Arc<Provider>,
+    /// The background refresh of discovery and keys.
     background: AbortHandle,
 }
 
@@ -125,23 +151,47 @@ impl Live {
     /// [`BuildError`]; nothing is changed then.
     pub fn build(plan: Plan, shared: &Shared, previous: Option<&Self>) -> Result<Self, BuildError> {
         let limiters = match previous {
-            Some(previous) if previous.plan.limits == plan.limits => Arc::clone(&previous.limiters),
+            Some(previous) if previous.plan.limits.quotas() == plan.limits.quotas() => Arc::clone(&previous.limiters),
             _ => Arc::new(Limiters::new(&plan.limits)),
         };
         let server = ServerFacts { https: plan.is_https(), public_url: plan.public_url.clone() };
+        let known: HashMap<&str, &Arc<Runtime>> = previous
+            .iter()
+            .flat_map(|live| &live.runtimes)
+            .map(|runtime| (runtime.core.plan.name.as_str(), runtime))
+            .collect();
         let mut runtimes = Vec::with_capacity(plan.providers.len());
-        let mut mounts = Vec::with_capacity(plan.providers.len());
         for provider in &plan.providers {
-            let before = previous.and_then(|live| live.runtime(&provider.name));
+            // Another document is another provider, whatever its name: it has nothing of the old one.
+            let before =
+                known.get(provider.name.as_str()).filter(|known| known.core.plan.config_url == provider.config_url);
             let runtime = match before {
-                Some(same) if same.plan == *provider && same.server == server => Arc::clone(same),
-                _ => Arc::new(Runtime::new(provider, &server, shared, &limiters, before)?),
+                Some(same) if same.core.is_for(provider, &server) && Arc::ptr_eq(&same.limiters, &limiters) => {
+                    Arc::clone(same)
+                }
+                _ => {
+                    Arc::new(Runtime::new(provider, &server, shared, &limiters, before.map(|runtime| &*runtime.core))?)
+                }
             };
-            mounts.push(mount(&runtime, shared)?);
             runtimes.push(runtime);
         }
+        let mounts = runtimes.iter().map(|runtime| Arc::clone(&runtime.mount)).collect();
         let surface = Surface::new(&plan, mounts, &shared.metrics)?;
         Ok(Self { surface, runtimes, limiters, plan })
+    }
+
+    /// What `previous` ran and this one does not.
+    pub fn retired(&self, previous: &Self) -> Retired {
+        let grants: HashSet<_> = self.runtimes.iter().map(|runtime| Arc::as_ptr(&runtime.core.grants)).collect();
+        let providers: HashSet<_> = self.plan.providers.iter().map(|provider| provider.name.as_str()).collect();
+        let routes: HashSet<_> = route_ids(&self.plan).collect();
+        let gone = previous.runtimes.iter().map(|runtime| &runtime.core);
+        let names = previous.plan.providers.iter().map(|provider| provider.name.as_str());
+        Retired {
+            grants: gone.map(|core| &core.grants).filter(|old| !grants.contains(&Arc::as_ptr(old))).cloned().collect(),
+            providers: names.filter(|name| !providers.contains(name)).map(str::to_owned).collect(),
+            routes: route_ids(&previous.plan).filter(|id| !routes.contains(id)).map(str::to_owned).collect(),
+        }
     }
 
     /// What requests meet.
@@ -156,17 +206,42 @@ impl Live {
 
     /// Every provider's name and whether it can be used right now.
     pub fn readiness(&self) -> Vec<(String, Readiness)> {
-        self.runtimes.iter().map(|runtime| (runtime.plan.name.clone(), runtime.provider.readiness())).collect()
-    }
-
-    fn runtime(&self, name: &str) -> Option<&Arc<Runtime>> {
-        self.runtimes.iter().find(|runtime| runtime.plan.name == name)
+        let of = |core: &Core| (core.plan.name.clone(), core.upstream.provider.readiness());
+        self.runtimes.iter().map(|runtime| of(&runtime.core)).collect()
     }
 }
 
 impl fmt::Debug for Live {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Live").field("surface", &self.surface).finish_non_exhaustive()
+    }
+}
+
+// === impl Retired ===
+
+impl Retired {
+    /// Ends the access of the providers that are gone: here at once, on open streams too, then in
+    /// the store. Their series go last, so that the ended grants are counted nowhere any more.
+    pub async fn end(self, shared: &Shared) {
+        self.grants.iter().for_each(|grants| grants.close());
+        for grants in &self.grants {
+            match grants.delete_all(RevocationInitiator::Config).await {
+                Ok(0) => {}
+                Ok(count) => {
+                    tracing::info!(provider = grants.provider(), count, "grants ended with their provider");
+                }
+                Err(error) => tracing::error!(
+                    provider = grants.provider(),
+                    %error,
+                    "the grants of a removed provider are still in the store; they would hold again if it came back"
+                ),
+            }
+        }
+        for name in &self.providers {
+            shared.metrics.remove_provider(name);
+            edge::Mount::metric_ids(name).for_each(|id| shared.metrics.remove_route(&id));
+        }
+        self.routes.iter().for_each(|id| shared.metrics.remove_route(id));
     }
 }
 
@@ -178,10 +253,38 @@ impl Runtime {
         server: &ServerFacts,
         shared: &Shared,
         limiters: &Arc<Limiters>,
-        before: Option<&Arc<Self>>,
+        before: Option<&Core>,
     ) -> Result<Self, BuildError> {
-        let egress = Egress::for_provider(plan.timeout, plan.allow_insecure_http)
-            .map_err(|source| BuildError::Egress { provider: plan.name.clone(), source })?;
+        let core = match before {
+            Some(same) if same.is_for(plan, server) => same.again(),
+            _ => Core::new(plan, server, shared, before)?,
+        };
+        let endpoints = Arc::new(Endpoints::new(&Arc::new(endpoint::Mount {
+            plan: Arc::clone(&core.plan),
+            server: core.server.clone(),
+            authority: Arc::clone(&core.authority),
+            provider: Arc::clone(&core.upstream.provider),
+            keys: Arc::clone(&shared.keys),
+            sealer: Arc::clone(&shared.sealer),
+            metrics: core.metrics.clone(),
+            limiters: Arc::clone(limiters),
+            memory: Arc::clone(&shared.memory),
+            clock: shared.clock.clone(),
+        })));
+        let mount = edge::Mount::new(&plan.name, endpoints, core.routes.clone(), &shared.metrics);
+        Ok(Self { core: Arc::new(core), limiters: Arc::clone(limiters), mount: Arc::new(mount) })
+    }
+}
+
+// === impl Core ===
+
+impl Core {
+    fn new(
+        plan: &Arc<ProviderPlan>,
+        server: &ServerFacts,
+        shared: &Shared,
+        before: Option<&Self>,
+    ) -> Result<Self, BuildError> {
         let metrics = match before {
             Some(before) => before.metrics.clone(),
             None => shared.metrics.provider(&plan.name),
@@ -190,70 +293,130 @@ impl Runtime {
             Some(before) => Arc::clone(&before.grants),
             None => Arc::new(Grants::new(&plan.name, shared.records.clone(), metrics.clone())),
         };
-        let provider = Provider::new(Arc::clone(plan), egress, shared.clock.clone(), metrics.clone());
-        let background = provider.start().abort_handle();
+        let upstream = match before {
+            Some(before) if upstream_of(&before.plan) == upstream_of(plan) => Arc::clone(&before.upstream),
+            _ => Arc::new(Upstream::new(plan, shared, &metrics, before)?),
+        };
         let authority = Arc::new(Authority::new(authority::Parts {
             plan: Arc::clone(plan),
             records: shared.records.clone(),
             sealer: Arc::clone(&shared.sealer),
             keys: Arc::clone(&shared.keys),
             grants: Arc::clone(&grants),
-            tokens: Arc::clone(&provider) as Arc<dyn crate::provider::tokens::TokenSource>,
+            tokens: Arc::clone(&upstream.provider) as Arc<dyn crate::provider::tokens::TokenSource>,
             documents: Arc::clone(&shared.documents),
             clock: shared.clock.clone(),
             metrics: metrics.clone(),
         }));
-        let endpoints = Arc::new(Endpoints::new(&Arc::new(endpoint::Mount {
+        let mut core = Self {
             plan: Arc::clone(plan),
             server: server.clone(),
-            authority: Arc::clone(&authority),
-            provider: Arc::clone(&provider),
-            keys: Arc::clone(&shared.keys),
-            sealer: Arc::clone(&shared.sealer),
-            metrics: metrics.clone(),
-            limiters: Arc::clone(limiters),
-            memory: Arc::clone(&shared.memory),
-            clock: shared.clock.clone(),
-        })));
-        Ok(Self {
-            plan: Arc::clone(plan),
-            server: server.clone(),
-            provider,
+            upstream,
             authority,
             grants,
-            endpoints,
             metrics,
-            background,
-        })
+            backends: Vec::with_capacity(plan.routes.len()),
+            routes: Vec::with_capacity(plan.routes.len()),
+        };
+        for route in &plan.routes {
+            core.add(route, shared, before)?;
+        }
+        Ok(core)
+    }
+
+    /// A gate, and a way to the backend: the one that is there, with its open connections, if the
+    /// route did not change.
+    fn add(&mut self, route: &Arc<RoutePlan>, shared: &Shared, before: Option<&Self>) -> Result<(), BuildError> {
+        let metrics = shared.metrics.route(&route.id);
+        let gate = Gate::new(gate::Parts {
+            plan: Arc::clone(route),
+            issuer: self.plan.issuer.clone(),
+            keys: Arc::clone(&shared.keys),
+            grants: Arc::clone(&self.grants),
+            authority: Arc::clone(&self.authority),
+            clock: shared.clock.clone(),
+            metrics: self.metrics.clone(),
+        });
+        let backend =
+            match before.filter(|before| before.server == self.server).and_then(|before| before.backend(route)) {
+                Some(same) => Arc::clone(same),
+                None => Arc::new(
+                    shared
+                        .forwarder
+                        .backend(&self.server.public_url, route, metrics.clone())
+                        .map_err(|source| BuildError::Backend { route: route.id.clone(), source })?,
+                ),
+            };
+        self.routes.push(Arc::new(edge::Route::new(route, gate, Arc::clone(&backend), &metrics)));
+        self.backends.push(backend);
+        Ok(())
+    }
+
+    fn backend(&self, route: &Arc<RoutePlan>) -> Option<&Arc<Backend>> {
+        let mut known = self.plan.routes.iter().zip(&self.backends);
+        known.find(|(known, _)| *known == route).map(|(_, backend)| backend)
+    }
+
+    fn is_for(&self, plan: &Arc<ProviderPlan>, server: &ServerFacts) -> bool {
+        self.plan == *plan && self.server == *server
+    }
+
+    /// The same for another [`Runtime`].
+    fn again(&self) -> Self {
+        Self {
+            plan: Arc::clone(&self.plan),
+            server: self.server.clone(),
+            upstream: Arc::clone(&self.upstream),
+            authority: Arc::clone(&self.authority),
+            grants: Arc::clone(&self.grants),
+            metrics: self.metrics.clone(),
+            backends: self.backends.clone(),
+            routes: self.routes.clone(),
+        }
     }
 }
 
-impl Drop for Runtime {
+// === impl Upstream ===
+
+impl Upstream {
+    fn new(
+        plan: &Arc<ProviderPlan>,
+        shared: &Shared,
+        metrics: &ProviderMetrics,
+        before: Option<&Core>,
+    ) -> Result<Self, BuildError> {
+        let egress = Egress::for_provider(plan.timeout, plan.allow_insecure_http)
+            .map_err(|source| BuildError::Egress { provider: plan.name.clone(), source })?;
+        let (plan, clock, metrics) = (Arc::clone(plan), shared.clock.clone(), metrics.clone());
+        let provider = match before {
+            Some(before) => Provider::following(&before.upstream.provider, plan, egress, clock, metrics),
+            None => Provider::new(plan, egress, clock, metrics),
+        };
+        let background = provider.start().abort_handle();
+        Ok(Self { provider, background })
+    }
+}
+
+impl Drop for Upstream {
     fn drop(&mut self) {
         self.background.abort();
     }
 }
 
-/// A provider's mount: its endpoints, and a gate and a way to the backend for each route.
-fn mount(runtime: &Runtime, shared: &Shared) -> Result<edge::Mount, BuildError> {
-    let mut routes = Vec::with_capacity(runtime.plan.routes.len());
-    for route in &runtime.plan.routes {
-        let metrics = shared.metrics.route(&route.id);
-        let gate = Gate::new(gate::Parts {
-            plan: Arc::clone(route),
-            issuer: runtime.plan.issuer.clone(),
-            keys: Arc::clone(&shared.keys),
-            grants: Arc::clone(&runtime.grants),
-            authority: Arc::clone(&runtime.authority),
-            clock: shared.clock.clone(),
-            metrics: runtime.metrics.clone(),
-        });
-        let backend = shared
-            .forwarder
-            .backend(&runtime.server.public_url, route, metrics.clone())
-            .map_err(|source| BuildError::Backend { route: route.id.clone(), source })?;
-        routes.push(edge::Route::new(route, gate, backend, &metrics));
+/// The part of a plan that the identity provider has to do with: everything but what concerns only
+/// our clients and routes.
+fn upstream_of(plan: &ProviderPlan) -> ProviderPlan {
+    ProviderPlan {
+        display_name: String::new(),
+        dynamic_registration: true,
+        client_id_metadata_documents: true,
+        private_use_schemes: None,
+        clients: Vec::new(),
+        routes: Vec::new(),
+        ..plan.clone()
     }
-    let endpoints = Arc::clone(&runtime.endpoints);
-    Ok(edge::Mount::new(&runtime.plan.name, endpoints, routes, &shared.metrics))
+}
+
+fn route_ids(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.providers.iter().flat_map(|provider| &provider.routes).map(|route| route.id.as_str())
 }

@@ -3,15 +3,19 @@
 //! Labels carry configured identifiers and closed sets only: never a path, a person, a client or
 //! an error text. Counters of outcomes exist at zero from the start.
 
+mod config;
 mod http;
 pub mod outcome;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+    core::{Collector as _, MetricVec, MetricVecBuilder},
 };
 
+pub use config::ConfigMetrics;
 pub use http::HttpMetrics;
 
 use outcome::{
@@ -60,8 +64,7 @@ pub struct Metrics {
     store_duration: HistogramVec,
     store_ready: IntGaugeVec,
     decrypt_failures: IntCounterVec,
-    config_objects: IntGaugeVec,
-    config_info: IntGaugeVec,
+    config: ConfigMetrics,
     connections: IntGauge,
     tls_handshakes: IntCounterVec,
     tls_not_after: IntGaugeVec,
@@ -349,13 +352,7 @@ impl Metrics {
                 "Sealed values that no key opens.",
                 &["kind"],
             )?,
-            config_objects: gauge(r, "vestibule_config_objects", "Configured objects.", &["kind"])?,
-            config_info: gauge(
-                r,
-                "vestibule_config_info",
-                "Always 1; the label is a hash of the running configuration without its secrets.",
-                &["sha256"],
-            )?,
+            config: ConfigMetrics::new(r)?,
             tls_handshakes: counter(
                 r,
                 "vestibule_tls_handshakes_total",
@@ -488,16 +485,53 @@ impl Metrics {
         self.decrypt_failures.with_label_values(&[kind.as_str()]).inc();
     }
 
-    /// What the running configuration holds; `sha256` is the first 12 hex digits.
-    pub fn config(&self, providers: usize, routes: usize, clients: usize, sha256: &str) {
-        let set = |kind, count: usize| {
-            self.config_objects.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
-        };
-        set("provider", providers);
-        set("route", routes);
-        set("client", clients);
-        self.config_info.reset();
-        self.config_info.with_label_values(&[sha256]).set(1);
+    /// The series about the configuration.
+    pub fn config(&self) -> &ConfigMetrics {
+        &self.config
+    }
+
+    /// Drops every series of a provider that is gone.
+    pub fn remove_provider(&self, name: &str) {
+        for family in [
+            &self.authorize_requests,
+            &self.consents,
+            &self.idp_redirects,
+            &self.callbacks,
+            &self.idp_errors,
+            &self.logins,
+            &self.codes_issued,
+            &self.token_requests,
+            &self.tokens_issued,
+            &self.refresh_reuse,
+            &self.provider_refreshes,
+            &self.revocations,
+            &self.registrations,
+            &self.verifications,
+            &self.provider_requests,
+            &self.discovery_refreshes,
+            &self.jwks_refreshes,
+        ] {
+            remove(family, "provider", name);
+        }
+        for family in [&self.provider_ready, &self.discovery_last_success, &self.jwks_last_success, &self.jwks_keys] {
+            remove(family, "provider", name);
+        }
+        for family in [&self.login_duration, &self.verification_duration, &self.provider_request_duration] {
+            remove(family, "provider", name);
+        }
+    }
+
+    /// Drops every series of a route, or of an endpoint of ours, that is gone.
+    pub fn remove_route(&self, id: &str) {
+        for family in [&self.http_requests, &self.backend_requests] {
+            remove(family, "route", id);
+        }
+        for family in [&self.http_in_flight, &self.backend_streams] {
+            remove(family, "route", id);
+        }
+        for family in [&self.http_duration, &self.backend_head_duration] {
+            remove(family, "route", id);
+        }
     }
 
     /// The handles of a TLS listener; its outcome counters exist at zero from now on.
@@ -724,6 +758,19 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+/// Drops the series of a family in which a label has this value.
+fn remove<B: MetricVecBuilder>(family: &MetricVec<B>, label: &str, value: &str) {
+    for collected in family.collect() {
+        for series in collected.get_metric() {
+            let labels: HashMap<&str, &str> =
+                series.get_label().iter().map(|pair| (pair.name(), pair.value())).collect();
+            if labels.get(label) == Some(&value) && family.remove(&labels).is_err() {
+                tracing::trace!(label, value, "a series was gone already");
+            }
+        }
     }
 }
 

@@ -98,6 +98,30 @@ impl Provider {
         })
     }
 
+    /// A provider of the same name with a new plan: what `before` learnt stays in use where it fits,
+    /// so that a sign-in right after a change waits for nobody.
+    pub fn following(
+        before: &Self,
+        plan: Arc<ProviderPlan>,
+        egress: Egress,
+        clock: Clock,
+        metrics: ProviderMetrics,
+    ) -> Arc<Self> {
+        let kept = (before.plan.config_url == plan.config_url).then(|| before.known()).flatten();
+        let discovered = kept.and_then(|known| known.with_plan(&plan)).map(Arc::new);
+        let keys = discovered.as_ref().and_then(|_| before.keys.current());
+        Arc::new(Self {
+            plan,
+            http: Http::new(egress, metrics.clone()),
+            clock,
+            metrics,
+            discovered: ArcSwapOption::new(discovered),
+            keys: Keys::starting_with(keys),
+            last_failure: ArcSwapOption::empty(),
+            attempt: Mutex::new(None),
+        })
+    }
+
     /// Learns metadata and keys in the background, at once and then every hour; after a failure
     /// soon again. The task ends by itself when the provider is dropped.
     pub fn start(self: &Arc<Self>) -> JoinHandle<()> {

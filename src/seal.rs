@@ -10,6 +10,7 @@
 
 use std::fmt;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     digest, hkdf, hmac, rand,
@@ -63,7 +64,7 @@ pub enum RootSecretError {
 
 /// Seals, opens and digests. Cheap to share behind an `Arc`.
 pub struct Sealer {
-    roots: Vec<Root>,
+    roots: ArcSwap<Vec<Root>>,
 }
 
 struct Root {
@@ -102,14 +103,20 @@ impl Sealer {
             return Err(RootSecretError::Missing);
         }
         let roots = secrets.iter().map(Root::new).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { roots })
+        Ok(Self { roots: ArcSwap::from_pointee(roots) })
+    }
+
+    /// Uses the root secrets of `other` from now on, for everybody who shares this one.
+    pub fn adopt(&self, other: &Self) {
+        self.roots.store(other.roots.load_full());
     }
 
     /// Seals `plaintext` for `purpose`. `context` is authenticated but not stored: whoever opens
     /// the value must name the same context (a record's key, say).
     pub fn seal(&self, purpose: Purpose, context: &[u8], plaintext: &[u8]) -> Vec<u8> {
         // `new` refuses an empty list.
-        let Some(root) = self.roots.first() else { return Vec::new() };
+        let roots = self.roots.load();
+        let Some(root) = roots.first() else { return Vec::new() };
         let mut salt = [0; SALT_LEN];
         let mut nonce = [0; NONCE_LEN];
         fill(&mut salt);
@@ -142,7 +149,8 @@ impl Sealer {
         if *version != VERSION {
             return Err(OpenError);
         }
-        let root = self.roots.iter().find(|root| root.id == id).ok_or(OpenError)?;
+        let roots = self.roots.load();
+        let root = roots.iter().find(|root| root.id == id).ok_or(OpenError)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| OpenError)?;
         let mut data = ciphertext.to_vec();
         let length = root
@@ -171,7 +179,7 @@ impl Sealer {
     /// A keyed digest (HMAC-SHA256) of `data` for `purpose`, under the first root secret.
     /// The same input always gives the same output.
     pub fn digest(&self, purpose: Purpose, data: &[u8]) -> [u8; 32] {
-        self.roots.first().map(|root| root.digest(purpose, data)).unwrap_or_default()
+        self.roots.load().first().map(|root| root.digest(purpose, data)).unwrap_or_default()
     }
 
     /// Whether `claimed` (at least 16 leading bytes of a digest) was made by
@@ -180,6 +188,7 @@ impl Sealer {
         claimed.len() >= 16
             && self
                 .roots
+                .load()
                 .iter()
                 .any(|root| root.digest(purpose, data).get(..claimed.len()).is_some_and(|own| equal(own, claimed)))
     }
@@ -187,7 +196,7 @@ impl Sealer {
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Sealer({} root secrets)", self.roots.len())
+        write!(formatter, "Sealer({} root secrets)", self.roots.load().len())
     }
 }
 

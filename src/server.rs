@@ -1,14 +1,20 @@
 //! Puts store, keys, live configuration and listeners together; owns the order of start and stop.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{Admin, NamedPart, Part, Probe, Readiness},
+    admin::{Admin, NamedPart, Part, Probe, Readiness, Reload, Reloaded},
     config::plan::{Plan, StoragePlan},
+    entrance::{Bound, Entrance, Exit, ListenError, Serve},
     keys::{KeyError, KeyRing},
     listener::{
         Listener,
@@ -16,6 +22,7 @@ use crate::{
     },
     live::{BuildError, Live, Shared},
     metrics::Metrics,
+    reload::{Entrances, Parts, ReloadTrigger, Reloader, Source, Worker},
     seal::{RootSecretError, Sealer, random_text},
     secret::Secret,
     store::{Store, StoreError, memory::MemoryStore, record::Records, redb::EmbeddedStore, root_secret},
@@ -30,13 +37,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 #[non_exhaustive]
 pub enum ServeError {
     /// An address could not be bound.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// What the configuration says.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The certificate cannot be used.
     #[error("tls: {0}")]
     Tls(#[from] TlsError),
@@ -59,18 +61,25 @@ pub enum ServeError {
 
 /// A running server. Dropping it does not stop it; [`Running::stop`] does.
 pub struct Running {
-    /// Where clients connect (the real port, if the plan says 0).
+    /// Where clients connect at first (the real port, if the plan says 0).
     pub address: SocketAddr,
-    /// Where operators connect.
+    /// Where operators connect at first.
     pub admin_address: Option<SocketAddr>,
     stop: CancellationToken,
-    public: JoinHandle<()>,
+    public: Exit,
+    admin: Exit,
     rest: Vec<JoinHandle<()>>,
+    reloader: Arc<Reloader>,
 }
 
 // === impl Running ===
 
 impl Running {
+    /// Reads the configuration again, or tells how that last ended.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
+    }
+
     /// Asks the server to drain: `/readyz` turns 503, no new connections, running requests may end.
     pub fn drain(&self) {
         self.stop.cancel();
@@ -84,9 +93,10 @@ impl Running {
 
     /// Returns when the server has stopped.
     pub async fn wait(self) {
-        if let Err(error) = self.public.await {
-            tracing::error!(%error, "the public listener ended badly");
-        }
+        self.stop.cancelled().await;
+        self.public.drained().await;
+        // The admin listener outlives the drain: whoever watches wants to see it.
+        self.admin.end();
         for task in self.rest {
             task.abort();
         }
@@ -107,48 +117,59 @@ pub fn check_files(plan: &Plan) -> Result<(), TlsError> {
     load_certificate(plan, &Clock::system()).map(drop)
 }
 
-/// Starts everything a plan describes. When this returns, both listeners accept.
-///
-/// The sockets are bound before anything else is touched but the certificate: an address in use changes nothing.
+/// Starts everything a plan describes, for good: there is nothing that could be read again.
 ///
 /// # Errors
 /// [`ServeError`]; nothing runs then.
 pub async fn start(plan: Plan) -> Result<Running, ServeError> {
+    run(plan, None).await
+}
+
+/// Starts what was loaded, and follows its source: changes become what runs.
+///
+/// # Errors
+/// [`ServeError`]; nothing runs then.
+pub async fn follow(plan: Plan, source: Source) -> Result<Running, ServeError> {
+    run(plan, Some(source)).await
+}
+
+/// When this returns, both listeners accept.
+///
+/// The sockets are bound before anything else is touched but the certificate: an address in use
+/// changes nothing.
+async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> {
+    let begun = Instant::now();
     let clock = Clock::system();
     let metrics = Metrics::new()?;
     let certificate = load_certificate(&plan, &clock)?;
     let tls = certificate.map(|certificate| Tls::new(certificate, &metrics)).transpose()?.map(Arc::new);
-    let public = bind(plan.listen, &plan, Some(Arc::clone(&metrics))).await?.with_tls(tls);
-    let admin = match plan.admin_listen {
-        Some(address) => Some(bind(address, &plan, None).await?),
+    let bound = bind(plan.listen, &plan, Some(Arc::clone(&metrics)), tls.clone()).await?;
+    let bound_admin = match plan.admin_listen {
+        Some(address) => Some(bind(address, &plan, None, None).await?),
         None => None,
     };
-    let address = public.local_address().map_err(|source| ServeError::Listen { address: plan.listen, source })?;
-    let admin_address = admin.as_ref().and_then(|listener| listener.local_address().ok());
+    let (address, admin_address) = (bound.local(), bound_admin.as_ref().map(Bound::local));
 
-    let (store, root_secrets) = open_store(&plan, &clock).await?;
-    let sealer = Arc::new(Sealer::new(&root_secrets)?);
+    let (store, own_secret) = open_store(&plan, &clock).await?;
+    let own = std::slice::from_ref(&own_secret);
+    let sealer = Arc::new(Sealer::new(if plan.root_secrets.is_empty() { own } else { &plan.root_secrets })?);
     let records = Records::new(store, Arc::clone(&sealer), Arc::clone(&metrics), clock.clone());
     let keys = Arc::new(KeyRing::load(&records, plan.signing, clock.clone()).await?);
-    let shared = Shared::new(sealer, records.clone(), keys, Arc::clone(&metrics), clock)?;
+    let shared =
+        Arc::new(Shared::new(Arc::clone(&sealer), records.clone(), keys, Arc::clone(&metrics), clock.clone())?);
 
-    let live = Live::build(plan, &shared, None)?;
-    let live = Arc::new(ArcSwap::from_pointee(live));
+    let live = Arc::new(ArcSwap::from_pointee(Live::build(plan, &shared, None)?));
     let stop = CancellationToken::new();
-    let mut rest = vec![tokio::spawn(sweep(records.clone()))];
-    if let Some(listener) = admin {
-        let admin = Admin::new(metrics, probe(Arc::clone(&live), records, stop.clone()));
-        // The admin listener outlives the drain: whoever watches wants to see it.
-        rest.push(tokio::spawn(async move {
-            let handler = move |request, peer| {
-                let admin = admin.clone();
-                async move { admin.answer(request, peer).await }
-            };
-            listener.serve(handler, std::future::pending()).await;
-        }));
-    }
-    let public = tokio::spawn(serve_public(public, Arc::clone(&live), stop.clone()));
-    Ok(Running { address, admin_address, stop, public, rest })
+    let public = Entrance::new(public(Arc::clone(&live)), stop.clone());
+    let probe = probe(Arc::clone(&live), records.clone(), stop.clone());
+    let parts = Parts { source, live, shared, sealer, own_secret, tls, metrics: Arc::clone(&metrics), clock };
+    let (worker, reloader) = Worker::new(parts, begun);
+    let admin = Admin::new(metrics, probe).with_reload(again(Arc::clone(&reloader)));
+    let admin = Entrance::new(self::admin(admin), CancellationToken::new());
+    let (exit, admin_exit) = (public.exit(), admin.exit());
+    let work = worker.run(Entrances::open(public, bound, admin, bound_admin), stop.clone());
+    let rest = vec![tokio::spawn(sweep(records)), tokio::spawn(work)];
+    Ok(Running { address, admin_address, stop, public: exit, admin: admin_exit, rest, reloader })
 }
 
 /// What `/readyz` asks.
@@ -173,24 +194,62 @@ fn load_certificate(plan: &Plan, clock: &Clock) -> Result<Option<Certificate>, T
     plan.tls.as_ref().map(|tls| Certificate::load(tls, clock.now())).transpose()
 }
 
-async fn serve_public(listener: Listener, live: Arc<ArcSwap<Live>>, stop: CancellationToken) {
-    let handler = move |request, peer| {
-        // Whatever is under way finishes on the configuration that it began with.
-        let live = live.load_full();
-        async move { live.surface().answer(peer, request).await }
-    };
-    let drained = listener.serve(handler, async move { stop.cancelled().await }).await;
-    tracing::info!(open = drained.open, cut = drained.cut, "stopped");
+/// What `POST /reload` does.
+fn again(reloader: Arc<Reloader>) -> Reload {
+    Arc::new(move || {
+        let reloader = Arc::clone(&reloader);
+        Box::pin(async move {
+            let report = reloader.reload(ReloadTrigger::Api).await;
+            Reloaded { good: report.is_good(), report: serde_json::to_value(&*report).unwrap_or_default() }
+        })
+    })
 }
 
-async fn bind(address: SocketAddr, plan: &Plan, metrics: Option<Arc<Metrics>>) -> Result<Listener, ServeError> {
-    Listener::bind(address, &plan.limits, metrics).await.map_err(|source| ServeError::Listen { address, source })
+/// The public listener's work.
+fn public(live: Arc<ArcSwap<Live>>) -> Serve {
+    Box::new(move |listener, stop| {
+        let live = Arc::clone(&live);
+        Box::pin(async move {
+            let handler = move |request, peer| {
+                // Whatever is under way finishes on the configuration that it began with.
+                let live = live.load_full();
+                async move { live.surface().answer(peer, request).await }
+            };
+            let drained = listener.serve(handler, stop.cancelled_owned()).await;
+            tracing::info!(open = drained.open, cut = drained.cut, "stopped");
+        })
+    })
 }
 
-/// Opens the store, and finds the root secrets: the configured ones, else one that the store keeps.
-async fn open_store(plan: &Plan, clock: &Clock) -> Result<(Arc<dyn Store>, Vec<Secret>), ServeError> {
-    let (store, own): (Arc<dyn Store>, Secret) = match &plan.storage {
-        StoragePlan::Memory => (Arc::new(MemoryStore::new(clock.clone())), Secret::new(random_text::<32>())),
+/// The admin listener's work.
+fn admin(admin: Admin) -> Serve {
+    Box::new(move |listener, stop| {
+        let admin = admin.clone();
+        Box::pin(async move {
+            let handler = move |request, peer| {
+                let admin = admin.clone();
+                async move { admin.answer(request, peer).await }
+            };
+            listener.serve(handler, stop.cancelled_owned()).await;
+        })
+    })
+}
+
+async fn bind(
+    address: SocketAddr,
+    plan: &Plan,
+    metrics: Option<Arc<Metrics>>,
+    tls: Option<Arc<Tls>>,
+) -> Result<Bound, ServeError> {
+    let listener = Listener::bind(address, &plan.limits, metrics).await;
+    let listener = listener.map_err(|source| ListenError { address, source })?;
+    Ok(Bound::new(listener.with_tls(tls), address)?)
+}
+
+/// Opens the store, and finds the root secret that it keeps for when none is configured.
+async fn open_store(plan: &Plan, clock: &Clock) -> Result<(Arc<dyn Store>, Secret), ServeError> {
+    match &plan.storage {
+        StoragePlan::Memory => Ok((Arc::new(MemoryStore::new(clock.clone())), Secret::new(random_text::<32>()))),
         StoragePlan::Embedded { path } => {
             let (path, clock) = (path.clone(), clock.clone());
             let opened = tokio::task::spawn_blocking(move || {
@@ -198,11 +257,9 @@ async fn open_store(plan: &Plan, clock: &Clock) -> Result<(Arc<dyn Store>, Vec<S
                 Ok::<_, StoreError>((EmbeddedStore::open(&path, clock)?, secret))
             });
             let (store, secret) = opened.await.map_err(|error| StoreError::Unusable(error.to_string()))??;
-            (Arc::new(store), secret)
+            Ok((Arc::new(store), secret))
         }
-    };
-    let secrets = if plan.root_secrets.is_empty() { vec![own] } else { plan.root_secrets.clone() };
-    Ok((store, secrets))
+    }
 }
 
 async fn sweep(records: Records) {

@@ -238,6 +238,11 @@ impl Authority {
                 grant.put(&self.records, &id),
             ])
             .await?;
+        // The provider was removed meanwhile: whoever deleted its grants may not have seen this one.
+        if self.grants.is_closed() {
+            self.records.commit(vec![self.records.delete::<GrantRecord>(id.key())]).await?;
+            return Err(TokenError::ResourceGone);
+        }
         Ok(response)
     }
 

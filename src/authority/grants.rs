@@ -8,7 +8,10 @@
 pub(super) mod record;
 mod state;
 
-use std::sync::{Arc, Weak};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, Ordering},
+};
 
 use dashmap::{DashMap, Entry};
 use serde::{Deserialize, Serialize};
@@ -41,7 +44,12 @@ pub struct Grants {
     records: Records,
     metrics: ProviderMetrics,
     held: Registry,
+    /// The provider is gone, and its grants with it.
+    closed: Arc<AtomicBool>,
 }
+
+/// Grants deleted in one step when their provider is gone.
+const DELETED_AT_ONCE: usize = 200;
 
 /// States that somebody holds. A state takes itself out when it is dropped.
 type Registry = Arc<DashMap<GrantId, Weak<GrantState>>>;
@@ -74,7 +82,7 @@ impl GrantId {
 impl Grants {
     /// The grants of the provider with this name.
     pub fn new(provider: &str, records: Records, metrics: ProviderMetrics) -> Self {
-        Self { provider: provider.into(), records, metrics, held: Registry::default() }
+        Self { provider: provider.into(), records, metrics, held: Registry::default(), closed: Arc::default() }
     }
 
     /// The state of a grant; `None` if there is no such grant (any more), or it is another
@@ -90,7 +98,7 @@ impl Grants {
         let Some(record) = self.record(id).await? else { return Ok(None) };
         let state = self.hold(GrantState::new(id.clone(), &record.value, Arc::downgrade(&self.held)));
         // A revocation between the look and the entry would not have found the state. Whoever
-        // deletes after this second look finds it.
+        // deletes, or closes, after this second look finds it.
         if self.record(id).await?.is_none() {
             state.mark_revoked();
         }
@@ -116,6 +124,42 @@ impl Grants {
         ended.await.map_err(|_| StoreError::Unavailable("the revocation was stopped".into()))?
     }
 
+    /// The provider is gone: every grant ends here at once, on open streams too, and none is found
+    /// or made any more. [`Grants::delete_all`] then ends them in the store.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // Upgraded first, marked and dropped after: a state that goes takes itself out of the map.
+        let held: Vec<_> = self.held.iter().filter_map(|entry| entry.value().upgrade()).collect();
+        held.iter().for_each(|state| state.mark_revoked());
+    }
+
+    /// The provider's name.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// Whether the provider is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Deletes every grant of this provider from the store; returns how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; the rest is then still there.
+    pub async fn delete_all(&self, initiator: RevocationInitiator) -> Result<usize, StoreError> {
+        let keys = self.records.find::<GrantRecord>(&GrantRecord::provider_term(&self.provider)).await?;
+        for some in keys.chunks(DELETED_AT_ONCE) {
+            let batch = some.iter().map(|key| self.records.delete::<GrantRecord>(key)).collect();
+            self.records.commit(batch).await.map_err(|error| match error {
+                CommitError::Store(error) => error,
+                CommitError::Conflict => StoreError::Unavailable(error.to_string()),
+            })?;
+            some.iter().for_each(|_| self.metrics.revocation(initiator));
+        }
+        Ok(keys.len())
+    }
+
     async fn end(&self, id: &GrantId, initiator: RevocationInitiator) -> Result<Option<ProviderTokens>, StoreError> {
         let Some(record) = self.record(id).await? else { return Ok(None) };
         match self.records.commit(vec![self.records.delete::<GrantRecord>(id.key())]).await {
@@ -136,7 +180,10 @@ impl Grants {
     /// The stored grant, if it is this provider's and still holds.
     pub(super) async fn record(&self, id: &GrantId) -> Result<Option<Sealed<GrantRecord>>, StoreError> {
         let record = self.records.get::<GrantRecord>(id.key()).await?;
-        Ok(record.filter(|record| *record.value.provider == *self.provider && self.now() < record.value.ends_at))
+        let holds = |record: &Sealed<GrantRecord>| {
+            *record.value.provider == *self.provider && self.now() < record.value.ends_at && !self.is_closed()
+        };
+        Ok(record.filter(holds))
     }
 
     /// Replaces a grant that nobody changed since it was read.

@@ -1,13 +1,14 @@
 //! `vestibule serve` and `vestibule demo`: run until a signal says stop.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, sync::Arc};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ConfigArguments, banner::banner, check, exit, look};
 use crate::{
-    config::{self, plan::Plan},
-    demo, server, supervisor,
+    config, demo,
+    reload::{self, ReloadTrigger, Source},
+    server, supervisor,
     telemetry::{self, TelemetryError},
 };
 
@@ -26,6 +27,12 @@ enum RunError {
     System(#[from] std::io::Error),
 }
 
+/// What the program listens to, from its first moment on.
+struct Signals {
+    stop: Stop,
+    hangup: Signal,
+}
+
 /// The two signals that end the program.
 struct Stop {
     terminate: Signal,
@@ -35,14 +42,18 @@ struct Stop {
 /// `vestibule serve`
 pub fn serve(arguments: &ConfigArguments) -> ExitCode {
     finish(run(async {
+        let signals = Signals::new()?;
+        let sources = arguments.sources();
         let wrong = |found| RunError::Configuration(check::refusal(&found, look()));
-        let loaded = config::load(&arguments.sources()).map_err(wrong)?;
+        let loaded = config::load(&sources).map_err(wrong)?;
         // What is odd but usable is said before anything runs.
         drop(write!(std::io::stderr(), "{}", loaded.notes.render(look())));
-        telemetry::start(&loaded.plan.log)?;
+        let log = telemetry::start(&loaded.plan.log)?;
         check::files(&loaded).map_err(RunError::Configuration)?;
         let text = banner(&loaded.plan);
-        until_stopped(loaded.plan, &text).await
+        let source = Source { sources, files: loaded.files, poll: reload::POLL, log: Some(log) };
+        until_stopped(server::follow(loaded.plan, source).await?, &text, signals).await;
+        Ok(())
     }))
 }
 
@@ -52,29 +63,39 @@ pub fn demo(port: u16) -> ExitCode {
         let options = demo::Options { port, ..demo::Options::default() };
         demo::run(options, |plan, instructions| async move {
             telemetry::start(&plan.log)?;
-            until_stopped(plan, &instructions.to_string()).await
+            let signals = Signals::new()?;
+            until_stopped(server::start(plan).await?, &instructions.to_string(), signals).await;
+            Ok(())
         })
         .await?
     }))
 }
 
-/// Runs a plan until SIGTERM or SIGINT, then drains; a second signal ends it at once.
-async fn until_stopped(plan: Plan, text: &str) -> Result<(), RunError> {
-    let mut stop = Stop::new()?;
-    let running = server::start(plan).await?;
+/// Runs until SIGTERM or SIGINT, then drains; a second one ends it at once. SIGHUP reads the
+/// configuration again, and never ends anything (S84).
+async fn until_stopped(running: server::Running, text: &str, mut signals: Signals) {
     // Until the process is gone: systemd watches the drain too.
     tokio::spawn(supervisor::watchdog());
     supervisor::ready();
     // Whoever closed standard output does not want to read it.
     drop(writeln!(std::io::stdout(), "{text}"));
-    stop.asked().await;
+    let reloader = Arc::clone(running.reloader());
+    let reload = async {
+        // `None` never comes while the stream lives.
+        while signals.hangup.recv().await.is_some() {
+            reloader.reload(ReloadTrigger::Signal).await;
+        }
+    };
+    tokio::select! {
+        () = signals.stop.asked() => {}
+        () = reload => {}
+    }
     supervisor::stopping();
     tracing::info!("stopping: no new connections, running requests may end; a second signal ends at once");
     tokio::select! {
         () = running.stop() => {}
-        () = stop.asked() => tracing::warn!("stopped at once"),
+        () = signals.stop.asked() => tracing::warn!("stopped at once"),
     }
-    Ok(())
 }
 
 fn run(work: impl Future<Output = Result<(), RunError>>) -> Result<(), RunError> {
@@ -88,6 +109,14 @@ fn finish(result: Result<(), RunError>) -> ExitCode {
         RunError::Configuration(_) | RunError::Telemetry(_) => exit::CONFIG,
         RunError::Serve(_) | RunError::Demo(_) | RunError::System(_) => exit::UNAVAILABLE,
     })
+}
+
+// === impl Signals ===
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { stop: Stop::new()?, hangup: signal(SignalKind::hangup())? })
+    }
 }
 
 // === impl Stop ===

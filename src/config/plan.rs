@@ -298,6 +298,15 @@ impl Plan {
     }
 }
 
+// === impl LimitsPlan ===
+
+impl LimitsPlan {
+    /// What bounds how often one address may ask: registrations, authorizations, token requests.
+    pub fn quotas(&self) -> [u32; 3] {
+        [self.registrations_per_hour, self.authorizations_per_minute, self.token_requests_per_minute]
+    }
+}
+
 // === impl ProviderPlan ===
 
 impl ProviderPlan {

@@ -46,6 +46,8 @@ pub struct Watch {
     watcher: Option<RecommendedWatcher>,
     hints: mpsc::Receiver<()>,
     poll: Duration,
+    /// What was different at the last look.
+    different: Vec<PathBuf>,
 }
 
 /// What a file held: a digest, or why it could not be read.
@@ -75,15 +77,31 @@ impl Watch {
         let watcher = watcher
             .inspect_err(|error| tracing::warn!(%error, "no file events on this system; the configuration is polled"))
             .ok();
-        let mut watch = Self { files: BTreeMap::new(), folders: BTreeSet::new(), watcher, hints, poll };
+        let mut watch =
+            Self { files: BTreeMap::new(), folders: BTreeSet::new(), watcher, hints, poll, different: Vec::new() };
         watch.set(files);
         watch
     }
 
-    /// Watches another set of files from now on, as they are now.
-    pub fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) {
-        self.files = files.into_iter().map(|path| (path.clone(), Content::of(&path))).collect();
+    /// Watches another set of files from now on: those that were watched before as they were at
+    /// the last look, new ones as they are now. Says whether there are new ones.
+    pub fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) -> bool {
+        let mut before = std::mem::take(&mut self.files);
+        let mut has_new = false;
+        for path in files {
+            let content = before.remove(&path).unwrap_or_else(|| {
+                has_new = true;
+                Content::of(&path)
+            });
+            self.files.insert(path, content);
+        }
         self.watch_folders();
+        has_new
+    }
+
+    /// The files that were different when [`Watch::changed`] last resolved.
+    pub fn different(&self) -> &[PathBuf] {
+        &self.different
     }
 
     /// Waits until the content of a file is another than at the last look.
@@ -126,17 +144,18 @@ impl Watch {
         }
     }
 
-    /// Whether anything is different from the last look.
-    fn look(&mut self) -> bool {
-        let mut different = false;
+    /// Whether anything is different from the last look. Whoever is about to read the files for
+    /// another reason looks first: what changes while they read is then different at the next look.
+    pub fn look(&mut self) -> bool {
+        self.different.clear();
         for (path, content) in &mut self.files {
             let now = Content::of(path);
             if now != *content {
                 *content = now;
-                different = true;
+                self.different.push(path.clone());
             }
         }
-        different
+        !self.different.is_empty()
     }
 
     fn watch_folders(&mut self) {

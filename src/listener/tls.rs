@@ -72,6 +72,11 @@ impl Tls {
         self.current.0.store(certificate.into_key());
     }
 
+    /// Whether handshakes use this certificate already.
+    pub fn uses(&self, certificate: &Certificate) -> bool {
+        certificate.has_chain_of(&self.current.0.load())
+    }
+
     /// The handshake; `None`, counted and logged, if it does not succeed before `deadline`.
     pub(super) async fn handshake(
         &self,

@@ -259,6 +259,20 @@ labels! {
 }
 
 labels! {
+    /// Why the configuration was read.
+    ReloadTrigger {
+        Startup = "startup", File = "file", Secret = "secret", Signal = "signal", Api = "api", Poll = "poll",
+    }
+}
+
+labels! {
+    /// What became of a configuration that was read.
+    ReloadOutcome {
+        Applied = "applied", Unchanged = "unchanged", Rejected = "rejected", RestartRequired = "restart_required",
+    }
+}
+
+labels! {
     /// How a TLS handshake of a client ended.
     TlsHandshake {
         Ok = "ok", Timeout = "timeout", Closed = "closed", PlainHttp = "plain_http", Incompatible = "incompatible",

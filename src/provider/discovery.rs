@@ -136,6 +136,11 @@ impl Discovered {
         Self::check(plan, metadata, now)
     }
 
+    /// The same metadata for another plan with the same document; `None` if they do not fit it.
+    pub(super) fn with_plan(&self, plan: &ProviderPlan) -> Option<Self> {
+        Self::check(plan, self.metadata.clone(), self.at).ok()
+    }
+
     fn check(plan: &ProviderPlan, metadata: Metadata, now: Timestamp) -> Result<Self, DiscoveryError> {
         let issuer = metadata.issuer().clone();
         if Url::parse(&document_of(&issuer)).as_ref() != Ok(&plan.config_url) {

@@ -51,7 +51,11 @@ pub(super) enum KeysError {
 
 impl Keys {
     pub(super) fn new() -> Self {
-        Self { current: ArcSwapOption::empty(), unknown_kid: Mutex::new(None) }
+        Self::starting_with(None)
+    }
+
+    pub(super) fn starting_with(known: Option<Arc<KeySet>>) -> Self {
+        Self { current: ArcSwapOption::new(known), unknown_kid: Mutex::new(None) }
     }
 
     /// The last good set.

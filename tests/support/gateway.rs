@@ -154,7 +154,7 @@ fn surface(plan: &Plan, world: &World) -> Surface {
             metrics: world.provider_metrics.clone(),
         });
         let backend = forwarder.backend(&plan.public_url, route, metrics.clone()).unwrap();
-        edge::Route::new(route, gate, backend, &metrics)
+        Arc::new(edge::Route::new(route, gate, Arc::new(backend), &metrics))
     });
     let endpoints = Endpoints::new(&Arc::new(endpoint::Mount {
         plan: Arc::clone(&world.plan),
@@ -174,7 +174,7 @@ fn surface(plan: &Plan, world: &World) -> Surface {
         clock: world.clock.clone(),
     }));
     let mount = edge::Mount::new("auth0", Arc::new(endpoints), routes.collect(), &world.metrics);
-    Surface::new(plan, vec![mount], &world.metrics).unwrap()
+    Surface::new(plan, vec![Arc::new(mount)], &world.metrics).unwrap()
 }
 
 // === impl Backend ===

@@ -74,17 +74,22 @@ impl Kind for GrantRecord {
 }
 
 impl GrantRecord {
-    /// The step that writes the grant. It is found by its person, and goes when its last token
-    /// has ended.
+    /// The step that writes the grant. It is found by its person and by its provider, and goes when
+    /// its last token has ended.
     pub(in crate::authority) fn put(&self, records: &Records, id: &GrantId) -> Change {
         let idle = self.refresh.as_ref().map_or(self.access_until, |family| family.expires_at);
         let expires_at = self.access_until.max(idle).min(self.ends_at);
-        records.put(id.key(), self, expires_at, vec![self.subject_term()])
+        records.put(id.key(), self, expires_at, vec![self.subject_term(), Self::provider_term(&self.provider)])
     }
 
     /// The life of the provider's access token.
     pub(in crate::authority) fn life(&self) -> Life {
         Life::of(&self.tokens, self.tokens_at)
+    }
+
+    /// Finds all grants of a provider.
+    pub(super) fn provider_term(name: &str) -> Term {
+        Term { kind: "provider", value: name.as_bytes().to_vec() }
     }
 
     fn subject_term(&self) -> Term {

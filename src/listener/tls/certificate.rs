@@ -172,6 +172,11 @@ impl Certificate {
         self.not_after
     }
 
+    /// The same chain has the same key.
+    pub(super) fn has_chain_of(&self, other: &CertifiedKey) -> bool {
+        self.key.cert == other.cert
+    }
+
     pub(super) fn into_key(self) -> Arc<CertifiedKey> {
         self.key
     }
