@@ -56,7 +56,7 @@ pub enum KeyError {
 #[derive(Debug)]
 pub struct KeyRing {
     records: Records,
-    algorithm: SigningAlgorithm,
+    algorithm: ArcSwap<SigningAlgorithm>,
     clock: Clock,
     ring: ArcSwap<Ring>,
 }
@@ -96,6 +96,7 @@ impl KeyRing {
             let signing = current.value.as_ref().and_then(|current| by_kid.get(&current.kid)).cloned();
             if let Some(signing) = signing.filter(|key| key.algorithm() == algorithm) {
                 let ring = ArcSwap::from_pointee(Ring { signing, by_kid });
+                let algorithm = ArcSwap::from_pointee(algorithm);
                 return Ok(Self { records: records.clone(), algorithm, clock, ring });
             }
             // Whether ours was stored or somebody else's: the next round reads which one it is.
@@ -112,8 +113,20 @@ impl KeyRing {
     pub async fn rotate(&self, overlap: Duration) -> Result<(), KeyError> {
         let current = self.records.slot::<Current>(CURRENT).await?;
         // If somebody else rotated at the same moment, theirs is the new key.
-        replace(&self.records, current, self.algorithm, self.clock.now().plus(overlap)).await?;
-        let next = Self::load(&self.records, self.algorithm, self.clock.clone()).await?;
+        replace(&self.records, current, **self.algorithm.load(), self.clock.now().plus(overlap)).await?;
+        let next = Self::load(&self.records, **self.algorithm.load(), self.clock.clone()).await?;
+        self.ring.store(next.ring.load_full());
+        Ok(())
+    }
+
+    /// Signs with a key for `algorithm` from now on, which is made if there is none. The one that
+    /// signed until now verifies and stays published for longer than any token that it signed.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the store does not answer; the ring then stays as it is.
+    pub async fn change_algorithm(&self, algorithm: SigningAlgorithm) -> Result<(), KeyError> {
+        let next = Self::load(&self.records, algorithm, self.clock.clone()).await?;
+        self.algorithm.store(Arc::new(algorithm));
         self.ring.store(next.ring.load_full());
         Ok(())
     }

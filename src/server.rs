@@ -155,14 +155,19 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     let sealer = Arc::new(Sealer::new(if plan.root_secrets.is_empty() { own } else { &plan.root_secrets })?);
     let records = Records::new(store, Arc::clone(&sealer), Arc::clone(&metrics), clock.clone());
     let keys = Arc::new(KeyRing::load(&records, plan.signing, clock.clone()).await?);
-    let shared =
-        Arc::new(Shared::new(Arc::clone(&sealer), records.clone(), keys, Arc::clone(&metrics), clock.clone())?);
+    let shared = Arc::new(Shared::new(
+        Arc::clone(&sealer),
+        records.clone(),
+        Arc::clone(&keys),
+        Arc::clone(&metrics),
+        clock.clone(),
+    )?);
 
     let live = Arc::new(ArcSwap::from_pointee(Live::build(plan, &shared, None)?));
     let stop = CancellationToken::new();
     let public = Entrance::new(public(Arc::clone(&live)), stop.clone());
     let probe = probe(Arc::clone(&live), records.clone(), stop.clone());
-    let parts = Parts { source, live, shared, sealer, own_secret, tls, metrics: Arc::clone(&metrics), clock };
+    let parts = Parts { source, live, shared, keys, sealer, own_secret, tls, metrics: Arc::clone(&metrics), clock };
     let (worker, reloader) = Worker::new(parts, begun);
     let admin = Admin::new(metrics, probe).with_reload(again(Arc::clone(&reloader)));
     let admin = Entrance::new(self::admin(admin), CancellationToken::new());

@@ -54,7 +54,11 @@ impl Diff {
     /// Whether something changed that a running process cannot change.
     pub fn needs_restart(&self) -> bool {
         let paths = self.added.keys().chain(self.removed.keys()).chain(self.changed.keys());
+        // Another certificate is no other way to listen; one where there was none is.
+        let turned = |facts: &BTreeMap<String, String>| facts.contains_key("tls.certificate");
         paths.into_iter().any(|path| RESTART.iter().any(|key| covers(key, path)))
+            || turned(&self.added)
+            || turned(&self.removed)
     }
 
     /// Providers that are new.

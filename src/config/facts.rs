@@ -16,7 +16,7 @@ use super::{
     origin::child,
     plan::{
         BackendAuthorization, BackendPlan, ClientAuthMethod, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat,
-        LogPlan, Plan, ProviderPlan, RoutePlan, SigningAlgorithm, StaticClient, StoragePlan,
+        LogPlan, Plan, ProviderPlan, RoutePlan, SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
     },
 };
 use crate::{oauth::RedirectUri, secret::Secret};
@@ -145,6 +145,7 @@ pub fn facts(plan: &Plan) -> Facts {
         allowed_hosts,
         listen,
         admin_listen,
+        tls,
         storage,
         root_secrets,
         trusted_proxies,
@@ -159,6 +160,10 @@ pub fn facts(plan: &Plan) -> Facts {
     top.list("allowed_hosts", allowed_hosts);
     top.fact("listen", listen);
     top.fact("admin_listen", admin_listen.map_or_else(|| "off".to_owned(), |address| address.to_string()));
+    if let Some(TlsPlan { certificate, key }) = tls {
+        top.fact("tls.certificate", certificate.display());
+        top.fact("tls.key", key.display());
+    }
     match storage {
         StoragePlan::Memory => top.fact("storage.backend", "memory"),
         StoragePlan::Embedded { path } => {

@@ -16,10 +16,13 @@ use super::{Asked, ReloadOutcome, ReloadReport, ReloadTrigger, Reloader, WAITING
 use crate::{
     config::{
         self, Diagnostics, Loaded, Severity, Sources,
+        diff::diff,
+        facts::facts,
         plan::Plan,
         watch::{Trigger, Watch},
     },
     entrance::{Bound, Entrance, ListenError},
+    keys::{KeyError, KeyRing},
     listener::{
         Listener,
         tls::{Certificate, Tls, TlsError},
@@ -42,6 +45,8 @@ pub struct Parts {
     pub live: Arc<ArcSwap<Live>>,
     /// What outlives a change.
     pub shared: Arc<Shared>,
+    /// Our signing keys.
+    pub keys: Arc<KeyRing>,
     /// Seals for everybody.
     pub sealer: Arc<Sealer>,
     /// The root secret that the store keeps, for when none is configured.
@@ -97,9 +102,11 @@ enum Refused {
     #[error("secret: {0}")]
     RootSecret(#[from] RootSecretError),
     #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
     Log(#[from] TelemetryError),
-    #[error("{0} cannot change while the process runs: restart it")]
-    Restart(String),
+    #[error("`storage`, and whether there is `tls`, cannot change while the process runs: restart it")]
+    Restart,
     #[error("this process was started with a fixed configuration: there is nothing to read again")]
     Fixed,
     #[error("the attempt ended badly")]
@@ -197,7 +204,7 @@ impl Worker {
         let (outcome, error) = match &done {
             Ok(Done::Applied) => (ReloadOutcome::Applied, None),
             Ok(Done::Unchanged) => (ReloadOutcome::Unchanged, None),
-            Err(refused @ Refused::Restart(_)) => (ReloadOutcome::RestartRequired, Some(refused.to_string())),
+            Err(refused @ Refused::Restart) => (ReloadOutcome::RestartRequired, Some(refused.to_string())),
             Err(refused) => (ReloadOutcome::Rejected, Some(refused.to_string())),
         };
         let report = ReloadReport {
@@ -221,7 +228,15 @@ impl Worker {
         if *old.plan() == read.plan && certificate.is_none() {
             return Ok(Done::Unchanged);
         }
-        self.check_restart(old.plan(), &read.plan)?;
+        let difference = diff(&facts(old.plan()), &facts(&read.plan));
+        *changes = match &certificate {
+            None => difference.to_string(),
+            Some(new) if difference.is_empty() => format!("another certificate in {}", new.name()),
+            Some(new) => format!("another certificate in {}; {difference}", new.name()),
+        };
+        if difference.needs_restart() {
+            return Err(Refused::Restart);
+        }
         let sealer = match read.plan.root_secrets.as_slice() {
             [] => Sealer::new(std::slice::from_ref(&self.parts.own_secret))?,
             secrets => Sealer::new(secrets)?,
@@ -232,6 +247,9 @@ impl Worker {
         let plan = read.plan;
         let built = tokio::task::spawn_blocking(move || Live::build(plan, &shared, Some(&previous)));
         let new = Arc::new(built.await.map_err(|_| Refused::Panicked)??);
+        if old.plan().signing != new.plan().signing {
+            self.parts.keys.change_algorithm(new.plan().signing).await?;
+        }
         if let Some(log) = self.parts.source.as_ref().and_then(|source| source.log.as_ref())
             && old.plan().log != new.plan().log
         {
@@ -274,21 +292,6 @@ impl Worker {
         }
     }
 
-    /// What only a new process can do.
-    fn check_restart(&self, old: &Plan, new: &Plan) -> Result<(), Refused> {
-        let mut fixed = Vec::new();
-        if old.storage != new.storage {
-            fixed.push("`storage`");
-        }
-        if old.signing != new.signing {
-            fixed.push("`signing_algorithm`");
-        }
-        if self.parts.tls.is_some() != new.tls.is_some() {
-            fixed.push("`tls` (whether it is used at all)");
-        }
-        if fixed.is_empty() { Ok(()) } else { Err(Refused::Restart(fixed.join(" and "))) }
-    }
-
     async fn bind_public(&self, new: &Plan, old: &Plan) -> Result<Option<Bound>, ListenError> {
         if new.listen == old.listen {
             return Ok(None);
@@ -307,10 +310,12 @@ impl Worker {
     }
 
     /// Metrics and the report; the objects are those that run now.
-    fn publish(&self, report: ReloadReport) -> Arc<ReloadReport> {
+    fn publish(&self, mut report: ReloadReport) -> Arc<ReloadReport> {
         let live = self.parts.live.load();
         let plan = live.plan();
         let metrics = self.parts.metrics.config();
+        report.sha256 = facts(plan).hash();
+        metrics.info(&report.sha256);
         metrics.reload(report.trigger, report.outcome, report.took, report.at);
         metrics.objects(
             plan.providers.len(),
@@ -359,7 +364,7 @@ fn on_one_line(found: &Diagnostics) -> String {
 /// One line an attempt.
 fn say(report: &ReloadReport) {
     let ReloadReport { trigger, outcome, error, changes, took, .. } = report;
-    let (trigger, changes) = (trigger.as_str(), changes.trim_end().replace('\n', "; "));
+    let trigger = trigger.as_str();
     match (outcome, error) {
         (ReloadOutcome::Unchanged, _) => {
             tracing::info!(trigger, ?took, "the configuration was read again; nothing has changed");
