@@ -3,11 +3,13 @@
 //!
 //! Nobody listens outside of such a unit (no `NOTIFY_SOCKET`): everything here does nothing then.
 
-use std::{io, time::Duration};
+use std::{env, fmt::Write as _, io, os::unix::net::UnixDatagram, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 
+/// How long a supervisor that does not listen can hold us up; then it does not hear that message.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// The watchdog is fed at most this often, whatever the unit asks for.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -44,9 +46,25 @@ pub async fn watchdog() {
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    if let Err(error) = send(states) {
         unheard(&error);
     }
+}
+
+/// As `sd_notify::notify`, which waits for as long as the supervisor's queue is full: a supervisor
+/// that hangs must not keep us from serving, nor from ending.
+fn send(states: &[NotifyState<'_>]) -> io::Result<()> {
+    let Some(path) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let mut message = String::new();
+    for state in states {
+        // Writing into a `String` cannot fail.
+        writeln!(message, "{state}").map_err(io::Error::other)?;
+    }
+    let socket = UnixDatagram::unbound()?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.connect(path)?;
+    // A datagram goes as a whole or not at all.
+    socket.send(message.as_bytes()).map(drop)
 }
 
 fn unheard(error: &io::Error) {

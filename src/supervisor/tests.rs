@@ -87,6 +87,26 @@ fn without_a_watchdog_there_is_nothing_to_feed() {
     }
 }
 
+#[test]
+#[ignore = "the supervised process of another test"]
+fn says_much() {
+    for _ in 0..20 {
+        ready();
+    }
+}
+
+/// A supervisor that hangs holds nobody up for long: its queue is full after a few messages.
+#[tokio::test]
+async fn a_supervisor_that_hangs_is_not_waited_for() {
+    let supervised = tokio::task::spawn_blocking(|| {
+        let mut supervised = Supervised::run("says_much", &[]);
+        assert!(supervised.child.wait().unwrap().success());
+        supervised
+    });
+    let supervised = timeout(Duration::from_mins(1), supervised).await.expect("the process ends").unwrap();
+    assert_eq!(supervised.hear().unwrap(), "READY=1\n");
+}
+
 /// In a terminal or a container nobody listens, and that is no fault.
 #[tokio::test]
 async fn without_a_supervisor_nothing_happens() {

@@ -17,6 +17,7 @@ mod stage;
 
 mod backend_credentials;
 mod discovery;
+mod https;
 mod pages;
 mod provider_trouble;
 mod redirect_uris;
