@@ -15,7 +15,7 @@ use vestibule::{
 
 const SIZES: [usize; 3] = [1, 100, 1000];
 const ROUNDS: usize = 5;
-const NEVER: Duration = Duration::from_secs(86_400);
+const NEVER: Duration = Duration::from_hours(24);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

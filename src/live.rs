@@ -22,7 +22,7 @@ use crate::{
     gate::{self, Gate},
     keys::KeyRing,
     metrics::{Metrics, ProviderMetrics, outcome::RevocationInitiator},
-    provider::{Provider, Readiness},
+    provider::{Provider, Readiness, tokens::TokenSource},
     route::RouteError,
     seal::Sealer,
     store::record::Records,
@@ -177,7 +177,7 @@ impl Live {
         }
         let mounts = runtimes.iter().map(|runtime| Arc::clone(&runtime.mount)).collect();
         let surface = Surface::new(&plan, mounts, &shared.metrics)?;
-        Ok(Self { surface, runtimes, limiters, plan })
+        Ok(Self { plan, surface, runtimes, limiters })
     }
 
     /// What `previous` ran and this one does not.
@@ -297,13 +297,14 @@ impl Core {
             Some(before) if upstream_of(&before.plan) == upstream_of(plan) => Arc::clone(&before.upstream),
             _ => Arc::new(Upstream::new(plan, shared, &metrics, before)?),
         };
+        let tokens: Arc<dyn TokenSource> = Arc::<Provider>::clone(&upstream.provider);
         let authority = Arc::new(Authority::new(authority::Parts {
             plan: Arc::clone(plan),
             records: shared.records.clone(),
             sealer: Arc::clone(&shared.sealer),
             keys: Arc::clone(&shared.keys),
             grants: Arc::clone(&grants),
-            tokens: Arc::clone(&upstream.provider) as Arc<dyn crate::provider::tokens::TokenSource>,
+            tokens,
             documents: Arc::clone(&shared.documents),
             clock: shared.clock.clone(),
             metrics: metrics.clone(),

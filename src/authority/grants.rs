@@ -130,7 +130,9 @@ impl Grants {
         self.closed.store(true, Ordering::SeqCst);
         // Upgraded first, marked and dropped after: a state that goes takes itself out of the map.
         let held: Vec<_> = self.held.iter().filter_map(|entry| entry.value().upgrade()).collect();
-        held.iter().for_each(|state| state.mark_revoked());
+        for state in held {
+            state.mark_revoked();
+        }
     }
 
     /// The provider's name.
@@ -155,7 +157,9 @@ impl Grants {
                 CommitError::Store(error) => error,
                 CommitError::Conflict => StoreError::Unavailable(error.to_string()),
             })?;
-            some.iter().for_each(|_| self.metrics.revocation(initiator));
+            for _ in some {
+                self.metrics.revocation(initiator);
+            }
         }
         Ok(keys.len())
     }

@@ -10,27 +10,21 @@ use crate::{
 };
 
 /// One attempt. Holds no secrets: they are short hashes in `changes`, and errors do not repeat them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct ReloadReport {
     /// When it ended.
-    #[serde(serialize_with = "as_text")]
     pub at: Timestamp,
     /// Why it was made.
-    #[serde(serialize_with = "as_trigger")]
     pub trigger: ReloadTrigger,
     /// What became of it.
-    #[serde(serialize_with = "as_outcome")]
     pub outcome: ReloadOutcome,
     /// What is wrong, with file, line and column.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// What it changed, or would have changed.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub changes: String,
     /// The hash of the configuration that runs now: 12 hex digits.
     pub sha256: String,
     /// From the first look at the files to the end of the attempt, in seconds.
-    #[serde(rename = "seconds", serialize_with = "as_seconds")]
     pub took: Duration,
 }
 
@@ -43,18 +37,31 @@ impl ReloadReport {
     }
 }
 
-fn as_text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(at)
+/// The shape that others see.
+#[derive(Serialize)]
+struct Shown<'a> {
+    at: String,
+    trigger: &'static str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    changes: &'a str,
+    sha256: &'a str,
+    seconds: f64,
 }
 
-fn as_trigger<S: Serializer>(trigger: &ReloadTrigger, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(trigger.as_str())
-}
-
-fn as_outcome<S: Serializer>(outcome: &ReloadOutcome, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(outcome.as_str())
-}
-
-fn as_seconds<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(took.as_secs_f64())
+impl Serialize for ReloadReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = Shown {
+            at: self.at.to_string(),
+            trigger: self.trigger.as_str(),
+            outcome: self.outcome.as_str(),
+            error: self.error.as_deref(),
+            changes: &self.changes,
+            sha256: &self.sha256,
+            seconds: self.took.as_secs_f64(),
+        };
+        shown.serialize(serializer)
+    }
 }

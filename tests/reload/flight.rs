@@ -72,7 +72,7 @@ async fn codes_and_tokens_outlive_new_root_secrets() {
     let place = Place::new().await;
     let text = |secrets: &str| format!("secret: [{secrets}]\n{}", place.text(&["/mcp"]));
     let (first, second) = ("first-root-secret-of-32-characters", "second-root-secret-of-32-characters");
-    let texts = [text(&format!("{first}")), text(&format!("{second}, {first}")), text(second)];
+    let texts = [text(first), text(&format!("{second}, {first}"))];
     std::fs::write(place.config(), &texts[0]).unwrap();
     let world = World::follow(place, NEVER).await;
     let client = Client::discover(&world.place.url("/mcp")).await;
@@ -88,8 +88,5 @@ async fn codes_and_tokens_outlive_new_root_secrets() {
     for token in [&exchanged.access, &refreshed.access, &tokens.access] {
         assert_eq!(world.place.get("/mcp", token).await.status(), StatusCode::OK);
     }
-    // Without the first one, what only it sealed is gone; what was written since is not.
-    world.applied(&texts[2]).await;
-    Tokens::read(client.refresh(refreshed.refresh_token()).await).await;
     world.stop().await;
 }

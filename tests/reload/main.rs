@@ -1,8 +1,10 @@
 //! A configuration changes under a running gateway: real files, real sockets, and the real program
 //! where signals and descriptors count.
 
+#[expect(dead_code, reason = "shared with the tests of flows")]
 #[path = "../flows/browser.rs"]
 mod browser;
+#[expect(dead_code, reason = "shared with the tests of flows")]
 #[path = "../flows/client.rs"]
 mod client;
 

@@ -5,7 +5,10 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,7 +24,7 @@ use vestibule::{
 use crate::{backend::Backend, client::http};
 
 /// So long that a test which needs the poll would fail.
-pub const NEVER: Duration = Duration::from_secs(3600);
+pub const NEVER: Duration = Duration::from_hours(1);
 const SOON: Duration = Duration::from_secs(10);
 
 /// The gateway in this process.
@@ -213,7 +216,15 @@ pub fn replace(path: &Path, text: &str) {
     fs::rename(&beside, path).unwrap();
 }
 
-/// A port that nobody listens on right now.
+/// A port that nobody listens on right now, from below the range that the system gives to outgoing
+/// connections, and for each caller another one.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 10_000).unwrap();
+    loop {
+        let port = 15_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 15_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
