@@ -1,8 +1,12 @@
 //! The command line: arguments in, exit code out.
 
+pub mod admin_client;
+pub mod ask;
 pub mod banner;
 pub mod check;
+pub mod compare;
 pub mod serve;
+pub mod show;
 
 use std::{
     io::{IsTerminal as _, Write as _, stderr, stdout},
@@ -12,10 +16,15 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Look, Sources};
+use crate::config::{self, Look, Sources};
+use admin_client::AdminAddress;
 
 /// Exit codes; documented in `docs/commands.md`.
 pub mod exit {
+    /// `config diff` found a difference; `reload` found what needs a restart.
+    pub const DIFFERENT: u8 = 1;
+    /// `healthcheck`: no requests should go there.
+    pub const NOT_READY: u8 = 1;
     /// Wrong arguments (`EX_USAGE`).
     pub const USAGE: u8 = 64;
     /// Something that was needed is not there: an address in use, a store that cannot be opened
@@ -31,9 +40,41 @@ Examples:
   vestibule serve --config vestibule.yaml         run from a file
   VESTIBULE_PROVIDERS=auth0 … vestibule serve     run from the environment alone
   vestibule check --config vestibule.yaml         is the file right? what to enter at the provider?
+  vestibule config show --config vestibule.yaml   what is in force, and who says so?
 
 Environment variables win over the file; a `.env` file beside the process is read too.
 Documentation: docs/configuration.md";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  vestibule config show --config vestibule.yaml
+  VESTIBULE_LISTEN=0.0.0.0:8000 vestibule config show --config vestibule.yaml | grep listen
+
+Secrets are shown as the first 8 hex digits of their SHA-256, short ones not at all. Compare with
+  printf %s \"$SECRET\" | sha256sum | cut -c1-8";
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  vestibule config diff --config new.yaml --against-running
+  vestibule config diff --config new.yaml --against-running --admin http://10.0.0.7:9464
+
+Exit codes: 0 nothing differs, 1 something does, 69 no answer from the instance, 78 the new
+configuration has mistakes. Run it with the environment of the instance: variables count.";
+
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+  vestibule reload
+  vestibule reload --admin http://10.0.0.7:9464
+
+Exit codes: 0 what the files say runs now, 1 it needs a restart, 69 no answer, 78 it was refused. In
+the last three cases the instance goes on as before.";
+
+const HEALTH_EXAMPLES: &str = "\
+Examples:
+  vestibule healthcheck
+  HEALTHCHECK CMD [\"vestibule\", \"healthcheck\"]      in a Dockerfile
+
+Exit codes: 0 ready, 1 not ready or no answer within 5 seconds.";
 
 /// An OAuth 2.1 gateway that puts "sign in with your identity provider" in front of any MCP server.
 #[derive(Debug, Parser)]
@@ -51,8 +92,27 @@ enum Command {
     /// Check the configuration and say what to enter at each provider; starts nothing.
     #[command(after_help = EXAMPLES)]
     Check(ConfigArguments),
+    /// Look at configurations: what is in force, what would change.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Have a running instance read its configuration again, and say what became of it.
+    #[command(after_help = RELOAD_EXAMPLES)]
+    Reload(AdminArguments),
+    /// Ask a running instance whether it is ready; for containers.
+    #[command(after_help = HEALTH_EXAMPLES)]
+    Healthcheck(AdminArguments),
     /// Run the gateway with a built-in identity provider and MCP server on this machine, to try it.
     Demo(DemoArguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print every value that is in force, and where it comes from.
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(ConfigArguments),
+    /// Say what a configuration would change in a running instance; changes nothing.
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArguments),
 }
 
 /// Where the configuration comes from.
@@ -66,11 +126,56 @@ pub struct ConfigArguments {
     pub env_file: Option<PathBuf>,
 }
 
+/// Which instance is asked.
+#[derive(Args, Clone, Debug)]
+struct AdminArguments {
+    /// Its admin listener: a URL, or an address as in `admin_listen`.
+    #[arg(long, value_name = "URL", env = "VESTIBULE_ADMIN_LISTEN", default_value = "http://127.0.0.1:9464")]
+    admin: AdminAddress,
+}
+
+#[derive(Args, Clone, Debug)]
+struct DiffArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Compare with the instance at `--admin`.
+    #[arg(long, required = true)]
+    against_running: bool,
+    #[command(flatten)]
+    admin: AdminArguments,
+}
+
 #[derive(Args, Clone, Debug)]
 struct DemoArguments {
     /// The gateway's port on 127.0.0.1; a free one is taken if this one is in use.
     #[arg(long, default_value_t = 8000)]
     port: u16,
+}
+
+/// How a command that asks or shows something ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// 0, or one of [`exit`].
+    pub code: u8,
+    /// What was found, for standard output.
+    pub text: String,
+    /// What keeps it from being found, or limits it, for standard error.
+    pub notes: String,
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    fn failed(code: u8, notes: String) -> Self {
+        Self { code, text: String::new(), notes }
+    }
+
+    fn end(&self) -> ExitCode {
+        // Whoever closed the stream does not want to read it.
+        drop(stderr().write_all(self.notes.as_bytes()));
+        drop(stdout().write_all(self.text.as_bytes()));
+        ExitCode::from(self.code)
+    }
 }
 
 // === impl ConfigArguments ===
@@ -95,6 +200,12 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Serve(config) => serve::serve(&config),
         Command::Check(config) => tell(&check::check(&config.sources(), look())),
+        Command::Config(ConfigCommand::Show(config)) => show(&config.sources()).end(),
+        Command::Config(ConfigCommand::Diff(DiffArguments { config, against_running: _, admin })) => {
+            compare::against_running(&config.sources(), &admin.admin, look()).end()
+        }
+        Command::Reload(arguments) => ask::reload(&arguments.admin).end(),
+        Command::Healthcheck(arguments) => ask::healthcheck(&arguments.admin).end(),
         Command::Demo(demo) => serve::demo(demo.port),
     }
 }
@@ -113,4 +224,21 @@ fn tell(checked: &check::Checked) -> ExitCode {
 /// Mistakes are drawn for people and written on one line each for programs.
 fn look() -> Look {
     if stderr().is_terminal() { Look::Graphical { colour: true } } else { Look::Plain }
+}
+
+/// `vestibule config show`
+fn show(sources: &Sources) -> Outcome {
+    match config::load(sources) {
+        Ok(loaded) => Outcome { code: 0, text: show::show(&loaded), notes: loaded.notes.render(look()) },
+        Err(found) => Outcome::failed(exit::CONFIG, check::refusal(&found, look())),
+    }
+}
+
+/// What others wrote, without what speaks to a terminal or begins a new line (S62).
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() { printable.extend(char.escape_default()) } else { printable.push(char) }
+    }
+    printable
 }

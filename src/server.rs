@@ -1,5 +1,7 @@
 //! Puts store, keys, live configuration and listeners together; owns the order of start and stop.
 
+mod process;
+
 use std::{
     fmt,
     net::SocketAddr,
@@ -12,7 +14,7 @@ use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{Admin, NamedPart, Part, Probe, Readiness, Reload, Reloaded},
+    admin::Admin,
     config::plan::{Plan, StoragePlan},
     entrance::{Bound, Entrance, Exit, ListenError, Serve},
     keys::{KeyError, KeyRing},
@@ -22,12 +24,13 @@ use crate::{
     },
     live::{BuildError, Live, Shared},
     metrics::Metrics,
-    reload::{Entrances, Parts, ReloadTrigger, Reloader, Source, Worker},
+    reload::{Entrances, Parts, Reloader, Source, Worker},
     seal::{RootSecretError, Sealer, random_text},
     secret::Secret,
     store::{Store, StoreError, memory::MemoryStore, record::Records, redb::EmbeddedStore, root_secret},
     time::Clock,
 };
+use process::Process;
 
 /// How often expired records are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -166,10 +169,27 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     let live = Arc::new(ArcSwap::from_pointee(Live::build(plan, &shared, None)?));
     let stop = CancellationToken::new();
     let public = Entrance::new(public(Arc::clone(&live)), stop.clone());
-    let probe = probe(Arc::clone(&live), records.clone(), stop.clone());
-    let parts = Parts { source, live, shared, keys, sealer, own_secret, tls, metrics: Arc::clone(&metrics), clock };
+    let parts = Parts {
+        source,
+        live: Arc::clone(&live),
+        shared,
+        keys,
+        sealer,
+        own_secret,
+        tls,
+        metrics: Arc::clone(&metrics),
+        clock: clock.clone(),
+    };
     let (worker, reloader) = Worker::new(parts, begun);
-    let admin = Admin::new(metrics, probe).with_reload(again(Arc::clone(&reloader)));
+    let process = Process {
+        live,
+        records: records.clone(),
+        reloader: Arc::clone(&reloader),
+        stop: stop.clone(),
+        started: clock.now(),
+        clock,
+    };
+    let admin = Admin::new(metrics, Arc::new(process));
     let admin = Entrance::new(self::admin(admin), CancellationToken::new());
     let (exit, admin_exit) = (public.exit(), admin.exit());
     let work = worker.run(Entrances::open(public, bound, admin, bound_admin), stop.clone());
@@ -177,37 +197,8 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     Ok(Running { address, admin_address, stop, public: exit, admin: admin_exit, rest, reloader })
 }
 
-/// What `/readyz` asks.
-fn probe(live: Arc<ArcSwap<Live>>, records: Records, stop: CancellationToken) -> Probe {
-    Arc::new(move || {
-        let (live, records, draining) = (live.load_full(), records.clone(), stop.is_cancelled());
-        Box::pin(async move {
-            let store = match records.health().await {
-                Ok(()) => Part { ready: true, reason: None },
-                Err(error) => Part { ready: false, reason: Some(error.to_string()) },
-            };
-            let providers = live.readiness().into_iter().map(|(name, readiness)| NamedPart {
-                name,
-                state: Part { ready: readiness.ready, reason: readiness.reason },
-            });
-            Readiness { draining, store, providers: providers.collect() }
-        })
-    })
-}
-
 fn load_certificate(plan: &Plan, clock: &Clock) -> Result<Option<Certificate>, TlsError> {
     plan.tls.as_ref().map(|tls| Certificate::load(tls, clock.now())).transpose()
-}
-
-/// What `POST /reload` does.
-fn again(reloader: Arc<Reloader>) -> Reload {
-    Arc::new(move || {
-        let reloader = Arc::clone(&reloader);
-        Box::pin(async move {
-            let report = reloader.reload(ReloadTrigger::Api).await;
-            Reloaded { good: report.is_good(), report: serde_json::to_value(&*report).unwrap_or_default() }
-        })
-    })
 }
 
 /// The public listener's work.

@@ -76,6 +76,14 @@ impl Diff {
         self.changed_providers.iter().map(String::as_str)
     }
 
+    /// Providers whose grants end: those that are gone, and those that are another one now, because
+    /// another discovery document describes them.
+    pub fn ended_providers(&self) -> impl Iterator<Item = &str> {
+        let other = |name: &&str| self.changed.contains_key(&format!("providers.{name}.config_url"));
+        let all: BTreeSet<&str> = self.removed_providers().chain(self.changed_providers().filter(other)).collect();
+        all.into_iter()
+    }
+
     /// Providers whose issuer changed: what clients were given is for the old one, so that they
     /// have to sign in again.
     pub fn moved_providers(&self) -> impl Iterator<Item = &str> {

@@ -1,0 +1,86 @@
+//! What runs, for an operator: without secrets, and answered without asking anybody.
+
+use serde::Serialize;
+
+use super::Part;
+use crate::config::plan::{ProviderPlan, RoutePlan};
+
+/// What `/status` answers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// Of the program.
+    pub version: &'static str,
+    /// RFC 3339.
+    pub started_at: String,
+    /// Since then.
+    pub uptime_seconds: u64,
+    /// The process is on its way out.
+    pub draining: bool,
+    /// Where clients connect.
+    pub public_url: String,
+    /// [`crate::config::facts::Facts::hash`] of the running configuration.
+    pub config_sha256: String,
+    /// The report of the last attempt to read the configuration; the start counts as one.
+    pub last_reload: serde_json::Value,
+    /// In the order of the configuration.
+    pub providers: Vec<ProviderStatus>,
+}
+
+/// A provider and what is mounted for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderStatus {
+    /// In the configuration.
+    pub name: String,
+    /// What people read.
+    pub display_name: String,
+    /// Whether people can sign in there now.
+    #[serde(flatten)]
+    pub state: Part,
+    /// Age of its discovery document; `None` if it was never there.
+    pub discovery_age_seconds: Option<u64>,
+    /// Age of its keys.
+    pub keys_age_seconds: Option<u64>,
+    /// Our issuer.
+    pub issuer: String,
+    /// What has to be entered at the provider.
+    pub callback_url: String,
+    /// In the order of the configuration.
+    pub routes: Vec<RouteStatus>,
+}
+
+/// A protected path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteStatus {
+    /// The public one.
+    pub path: String,
+    /// What clients type.
+    pub resource: String,
+    /// Where it goes.
+    pub backend: String,
+}
+
+// === impl ProviderStatus ===
+
+impl ProviderStatus {
+    /// A provider of the plan; how it is must be filled in.
+    pub fn new(plan: &ProviderPlan, state: Part) -> Self {
+        Self {
+            name: plan.name.clone(),
+            display_name: plan.display_name.clone(),
+            state,
+            discovery_age_seconds: None,
+            keys_age_seconds: None,
+            issuer: plan.issuer.to_string(),
+            callback_url: plan.callback_url.to_string(),
+            routes: plan.routes.iter().map(|route| RouteStatus::new(route)).collect(),
+        }
+    }
+}
+
+// === impl RouteStatus ===
+
+impl RouteStatus {
+    fn new(plan: &RoutePlan) -> Self {
+        Self { path: plan.path.clone(), resource: plan.resource.to_string(), backend: plan.backend.url.to_string() }
+    }
+}

@@ -1,0 +1,215 @@
+use std::sync::Mutex;
+
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::*;
+use crate::{
+    config::{facts::facts, plan::Plan},
+    listener::Listener,
+    secret::Secret,
+    testing,
+};
+
+/// A process that is as the test says.
+struct Scene {
+    readiness: Mutex<Readiness>,
+    plan: Plan,
+    reloaded: Reloaded,
+    reloads: Mutex<u32>,
+}
+
+#[async_trait]
+impl Process for Scene {
+    async fn readiness(&self) -> Readiness {
+        self.readiness.lock().unwrap().clone()
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            version: "1.2.3",
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+            uptime_seconds: 5,
+            draining: false,
+            public_url: self.plan.public_url.to_string(),
+            config_sha256: facts(&self.plan).hash(),
+            last_reload: json!({ "outcome": "applied" }),
+            providers: self
+                .plan
+                .providers
+                .iter()
+                .map(|plan| ProviderStatus::new(plan, part(Some("no discovery document"))))
+                .collect(),
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        facts(&self.plan)
+    }
+
+    fn answers_for(&self, host: &str) -> bool {
+        host == "g.example"
+    }
+
+    async fn reload(&self) -> Reloaded {
+        *self.reloads.lock().unwrap() += 1;
+        self.reloaded.clone()
+    }
+}
+
+fn scene() -> Scene {
+    let mut plan = testing::plan("https://g.example", &[("auth0", "/", &["/mcp"])]);
+    let mut provider = (*plan.providers[0]).clone();
+    provider.client_secret = Some(Secret::new("a-secret-of-a-machine-0123456789"));
+    plan.providers = vec![Arc::new(provider)];
+    Scene {
+        readiness: Mutex::default(),
+        plan,
+        reloaded: Reloaded { good: true, report: json!({ "outcome": "applied" }) },
+        reloads: Mutex::new(0),
+    }
+}
+
+/// Sends a request line with headers, and returns the whole answer.
+async fn ask(process: &Arc<Scene>, head: &str) -> String {
+    let admin = Admin::new(Metrics::new().unwrap(), Arc::clone(process) as Arc<dyn Process>);
+    let limits = testing::plan("https://g.example", &[]).limits;
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into(), &limits, None).await.unwrap();
+    let address = listener.local_address().unwrap();
+    let handler = move |request: Request<Incoming>, peer| {
+        let admin = admin.clone();
+        async move { admin.answer(request, peer).await }
+    };
+    tokio::spawn(listener.serve(handler, std::future::pending()));
+    let (line, fields) = head.split_once("\r\n").unwrap_or((head, "host: x"));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let text = format!("{line} HTTP/1.1\r\n{fields}\r\nconnection: close\r\n\r\n");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+fn body(answer: &str) -> serde_json::Value {
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+fn part(reason: Option<&str>) -> Part {
+    Part { ready: reason.is_none(), reason: reason.map(str::to_owned) }
+}
+
+/// S76: a provider that is down is told with its reason, and does not stop the rest.
+#[tokio::test]
+async fn s76_readiness_has_reasons() {
+    let process = Arc::new(scene());
+    let down = NamedPart { name: "auth0".to_owned(), state: part(Some("no discovery document")) };
+    for (readiness, status, body) in [
+        (
+            Readiness { draining: false, store: part(None), providers: vec![down] },
+            "200",
+            r#"{"ready":true,"draining":false,"store":{"ready":true},"providers":[{"name":"auth0","ready":false,"reason":"no discovery document"}]}"#,
+        ),
+        (
+            Readiness { draining: true, store: part(None), providers: vec![] },
+            "503",
+            r#"{"ready":false,"draining":true,"store":{"ready":true},"providers":[]}"#,
+        ),
+        (
+            Readiness { draining: false, store: part(Some("disk full")), providers: vec![] },
+            "503",
+            r#"{"ready":false,"draining":false,"store":{"ready":false,"reason":"disk full"},"providers":[]}"#,
+        ),
+    ] {
+        *process.readiness.lock().unwrap() = readiness;
+        let answer = ask(&process, "GET /readyz").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("content-type: application/json\r\n") && answer.ends_with(body), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_and_health() {
+    let process = Arc::new(scene());
+    let answer = ask(&process, "GET /metrics").await;
+    assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{answer}");
+    assert!(answer.contains("vestibule_build_info{"), "{answer}");
+    for (line, status) in [
+        ("GET /healthz", "200 OK"),
+        ("HEAD /healthz", "200 OK"),
+        ("POST /healthz", "405 Method Not Allowed"),
+        ("GET /reload", "405 Method Not Allowed"),
+        ("GET /", "404 Not Found"),
+        ("GET /metrics/x", "404 Not Found"),
+    ] {
+        assert!(ask(&process, line).await.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{line}");
+    }
+    assert_eq!(*process.reloads.lock().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_status_says_what_runs() {
+    let process = Arc::new(scene());
+    let status = body(&ask(&process, "GET /status").await);
+    assert_eq!(status["config_sha256"], facts(&process.plan).hash());
+    assert_eq!(status["uptime_seconds"], 5);
+    assert_eq!(
+        status["providers"],
+        json!([{
+            "name": "auth0",
+            "display_name": "auth0",
+            "ready": false,
+            "reason": "no discovery document",
+            "discovery_age_seconds": null,
+            "keys_age_seconds": null,
+            "issuer": "https://g.example",
+            "callback_url": "https://g.example/auth/callback",
+            "routes": [
+                { "path": "/mcp", "resource": "https://g.example/mcp", "backend": "http://127.0.0.1:9/" },
+            ],
+        }])
+    );
+}
+
+/// S62: everybody who reaches the listener may read this.
+#[tokio::test]
+async fn s62_the_running_configuration_holds_no_secret() {
+    let process = Arc::new(scene());
+    let answer = ask(&process, "GET /config").await;
+    assert!(!answer.contains("a-secret-of"), "{answer}");
+    let config: RunningConfig = serde_json::from_value(body(&answer)).unwrap();
+    assert_eq!(config.facts, facts(&process.plan));
+    assert_eq!(config.sha256, config.facts.hash());
+    assert!(config.facts.get("providers.auth0.client_secret").unwrap().starts_with("sha256:"));
+}
+
+#[tokio::test]
+async fn a_reload_is_reported() {
+    let answer = ask(&Arc::new(scene()), "POST /reload").await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(r#"{"outcome":"applied"}"#), "{answer}");
+    let mut refused = scene();
+    refused.reloaded = Reloaded { good: false, report: json!({ "outcome": "rejected" }) };
+    let answer = ask(&Arc::new(refused), "POST /reload").await;
+    assert!(answer.starts_with("HTTP/1.1 422 ") && answer.ends_with(r#"{"outcome":"rejected"}"#), "{answer}");
+}
+
+/// S73: neither a page that owns a name nor one that sends a form reaches anything.
+#[tokio::test]
+async fn s73_web_pages_are_kept_away() {
+    let process = Arc::new(scene());
+    for (head, status) in [
+        ("GET /config\r\nhost: evil.example", "421"),
+        ("GET /metrics\r\nhost: evil.example", "421"),
+        ("GET /status\r\nhost: g.example:9464", "200"),
+        ("POST /reload\r\nhost: 127.0.0.1:9464\r\norigin: https://evil.example", "403"),
+        ("POST /reload\r\nhost: 127.0.0.1:9464\r\nsec-fetch-site: cross-site", "403"),
+        ("OPTIONS /reload\r\nhost: 127.0.0.1:9464\r\norigin: https://evil.example", "403"),
+    ] {
+        let answer = ask(&process, head).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head}: {answer}");
+        assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
+    }
+    assert_eq!(*process.reloads.lock().unwrap(), 0);
+}

@@ -1,0 +1,86 @@
+//! The running process as its operator sees it: what the admin listener asks.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::{self, NamedPart, Part, ProviderStatus, Readiness, Reloaded, Status},
+    config::facts::{Facts, facts},
+    live::Live,
+    reload::{ReloadReport, ReloadTrigger, Reloader},
+    store::record::Records,
+    time::{Clock, Timestamp},
+};
+
+/// Everything that knows how the process is.
+pub(super) struct Process {
+    pub(super) live: Arc<ArcSwap<Live>>,
+    pub(super) records: Records,
+    pub(super) reloader: Arc<Reloader>,
+    pub(super) stop: CancellationToken,
+    pub(super) clock: Clock,
+    pub(super) started: Timestamp,
+}
+
+// === impl Process ===
+
+#[async_trait]
+impl admin::Process for Process {
+    async fn readiness(&self) -> Readiness {
+        let store = match self.records.health().await {
+            Ok(()) => Part { ready: true, reason: None },
+            Err(error) => Part { ready: false, reason: Some(error.to_string()) },
+        };
+        let live = self.live.load();
+        let providers = live.readiness().into_iter().map(|(name, readiness)| NamedPart {
+            name,
+            state: Part { ready: readiness.ready, reason: readiness.reason },
+        });
+        Readiness { draining: self.stop.is_cancelled(), store, providers: providers.collect() }
+    }
+
+    fn status(&self) -> Status {
+        let (live, now) = (self.live.load(), self.clock.now());
+        let age = |at: Option<Timestamp>| at.map(|at| now.since(at).as_secs());
+        let providers =
+            live.plan().providers.iter().zip(live.readiness()).map(|(plan, (_, readiness))| ProviderStatus {
+                discovery_age_seconds: age(readiness.discovery_at),
+                keys_age_seconds: age(readiness.jwks_at),
+                ..ProviderStatus::new(plan, Part { ready: readiness.ready, reason: readiness.reason })
+            });
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: self.started.to_string(),
+            uptime_seconds: now.since(self.started).as_secs(),
+            draining: self.stop.is_cancelled(),
+            public_url: live.plan().public_url.to_string(),
+            config_sha256: facts(live.plan()).hash(),
+            last_reload: json(&self.reloader.last()),
+            providers: providers.collect(),
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        facts(self.live.load().plan())
+    }
+
+    fn answers_for(&self, host: &str) -> bool {
+        let live = self.live.load();
+        let plan = live.plan();
+        // Those may have a port; ours is another one.
+        let bare = |allowed: &str| allowed.rsplit_once(':').map_or(allowed == host, |(name, _)| name == host);
+        plan.public_url.host_str() == Some(host) || plan.allowed_hosts.iter().any(|allowed| bare(allowed))
+    }
+
+    async fn reload(&self) -> Reloaded {
+        let report = self.reloader.reload(ReloadTrigger::Api).await;
+        Reloaded { good: report.is_good(), report: json(&report) }
+    }
+}
+
+fn json(report: &ReloadReport) -> serde_json::Value {
+    serde_json::to_value(report).unwrap_or_default()
+}

@@ -1,0 +1,209 @@
+//! The commands that look at configurations and ask a running instance, as a person runs them.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+const SECRET: &str = "a-secret-of-the-application-0123";
+
+/// A running instance with a configuration of its own, and a folder for others.
+struct Instance {
+    folder: TempDir,
+    admin: String,
+    process: Child,
+}
+
+// === impl Instance ===
+
+impl Instance {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [public, admin] = free_ports();
+        let text = format!(
+            "\
+public_url: http://127.0.0.1:{public}
+listen: 127.0.0.1:{public}
+admin_listen: 127.0.0.1:{admin}
+storage: memory
+providers:
+  first:
+    config_url: http://127.0.0.1:9/first/.well-known/openid-configuration
+    client_id: abc
+    client_secret: {SECRET}
+    mount: /first
+    routes: [{{ path: /mcp, backend: 'http://127.0.0.1:9/mcp' }}]
+  second:
+    config_url: http://127.0.0.1:9/second/.well-known/openid-configuration
+    client_id: def
+    mount: /second
+    routes: [{{ path: /mcp, backend: 'http://127.0.0.1:9/mcp' }}]
+"
+        );
+        fs::write(folder.path().join("vestibule.yaml"), text).unwrap();
+        let process = command(folder.path(), &["serve", "--config", "vestibule.yaml"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let instance = Self { folder, admin: format!("http://127.0.0.1:{admin}"), process };
+        for _ in 0..200 {
+            if instance.ask(&["healthcheck"]).status.success() {
+                return instance;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the instance never became ready");
+    }
+
+    /// Runs a command that asks this instance.
+    fn ask(&self, arguments: &[&str]) -> Output {
+        run(self.folder.path(), &[arguments, &["--admin", &self.admin]].concat())
+    }
+
+    /// What another configuration would change; `edit` makes it from the running one.
+    fn compare(&self, edit: impl Fn(&str) -> String) -> Output {
+        let text = fs::read_to_string(self.folder.path().join("vestibule.yaml")).unwrap();
+        fs::write(self.folder.path().join("new.yaml"), edit(&text)).unwrap();
+        self.ask(&["config", "diff", "--config", "new.yaml", "--against-running"])
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command.current_dir(folder).env_clear().args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn free_ports() -> [u16; 2] {
+    let bound = [(), ()].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    bound.map(|listener| listener.local_addr().unwrap().port())
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn the_effective_configuration_of_an_example() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/auth0");
+    let shown = command(&folder, &["config", "show", "--config", "vestibule.yaml"])
+        .env("OIDC_CONFIG_URL", "https://example.eu.auth0.com/.well-known/openid-configuration")
+        .env("OIDC_CLIENT_ID", "an-application")
+        .env("OIDC_CLIENT_SECRET", SECRET)
+        .env("VESTIBULE_LISTEN", "127.0.0.1:8001")
+        .output()
+        .unwrap();
+    assert_eq!(code(&shown), 0, "{}", err(&shown));
+    assert!(!out(&shown).contains(SECRET));
+    insta::assert_snapshot!(out(&shown));
+}
+
+#[test]
+fn a_wrong_configuration_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("vestibule.yaml"), "public_url: 5\n").unwrap();
+    let shown = run(folder.path(), &["config", "show", "--config", "vestibule.yaml"]);
+    assert_eq!(code(&shown), 78);
+    assert!(out(&shown).is_empty() && err(&shown).contains("The configuration cannot be used"), "{}", err(&shown));
+}
+
+#[test]
+fn a_configuration_is_compared_with_the_running_one() {
+    let instance = Instance::start();
+
+    let same = instance.compare(str::to_owned);
+    assert_eq!(code(&same), 0, "{}{}", out(&same), err(&same));
+    assert!(out(&same).starts_with("The running instance has this configuration (sha256 "), "{}", out(&same));
+
+    let other = instance.compare(|text| {
+        let (first, _) = text.split_once("  second:").unwrap();
+        first.replace(SECRET, "b-secret-of-the-application-0123").replace("client_id: abc", "client_id: xyz")
+    });
+    assert_eq!(code(&other), 1, "{}", err(&other));
+    let text = out(&other);
+    for line in [
+        "- providers.first.client_id: abc\n+ providers.first.client_id: xyz\n",
+        "- providers.first.client_secret: sha256:",
+        "- providers.second.client_id: def\n",
+        "\nAll grants would end of: second\nNo restart is needed.\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(!text.contains("secret-of-the"), "{text}");
+
+    let moved = instance.compare(|text| text.replace("storage: memory", "storage: { path: data }"));
+    assert_eq!(code(&moved), 1);
+    assert!(out(&moved).ends_with("\nA restart is needed: a reload would refuse all of this.\n"), "{}", out(&moved));
+
+    let wrong = instance.compare(|text| text.replace("storage: memory", "storage: elsewhere"));
+    assert_eq!(code(&wrong), 78);
+    assert!(err(&wrong).contains("new.yaml:4:"), "{}", err(&wrong));
+    assert!(!instance.folder.path().join("data").exists(), "looking changes nothing");
+}
+
+#[test]
+fn nobody_there_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let [port, _] = free_ports();
+    let admin = format!("http://127.0.0.1:{port}");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/auth0/vestibule.yaml");
+    let example = example.to_str().unwrap();
+    let compared = command(folder.path(), &["config", "diff", "--against-running", "--admin", &admin, "-c", example])
+        .env("OIDC_CONFIG_URL", "https://example.eu.auth0.com/.well-known/openid-configuration")
+        .env("OIDC_CLIENT_ID", "an-application")
+        .env("OIDC_CLIENT_SECRET", SECRET)
+        .output()
+        .unwrap();
+    assert_eq!(code(&compared), 69, "{}", err(&compared));
+    assert!(err(&compared).contains(&format!("no answer from {admin}: ")), "{}", err(&compared));
+    assert_eq!(code(&run(folder.path(), &["reload", "--admin", &admin])), 69);
+    assert_eq!(code(&run(folder.path(), &["healthcheck", "--admin", &admin])), 1);
+    // The variable of the instance tells its commands where it is.
+    let listening = format!("0.0.0.0:{port}");
+    let asked = command(folder.path(), &["healthcheck"]).env("VESTIBULE_ADMIN_LISTEN", listening).output().unwrap();
+    assert!(err(&asked).contains(&format!("no answer from {admin}: ")), "{}", err(&asked));
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["config", "diff", "--config", "x.yaml"][..],
+        &["healthcheck", "--admin", "https://127.0.0.1"],
+        &["reload", "now"],
+        &["config"],
+    ] {
+        assert_eq!(code(&run(folder.path(), arguments)), 64, "{arguments:?}");
+    }
+    for command in [&["config", "show"][..], &["config", "diff"], &["reload"], &["healthcheck"]] {
+        let help = run(folder.path(), &[command, &["--help"]].concat());
+        assert_eq!(code(&help), 0);
+        assert!(out(&help).contains("Examples:\n  vestibule "), "{}", out(&help));
+    }
+}
