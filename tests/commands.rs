@@ -168,6 +168,33 @@ fn a_configuration_is_compared_with_the_running_one() {
 }
 
 #[test]
+fn a_reload_is_asked_for() {
+    let instance = Instance::start();
+    let file = instance.folder.path().join("vestibule.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+
+    fs::write(&file, text.replace("client_id: abc", "client_id: xyz")).unwrap();
+    let applied = instance.ask(&["reload"]);
+    assert_eq!(code(&applied), 0, "{}{}", out(&applied), err(&applied));
+    // The watcher may have been faster.
+    let told = out(&applied);
+    assert!(told.starts_with("outcome: applied\n") || told.starts_with("outcome: unchanged\n"), "{told}");
+    assert!(told.contains("\nsha256: "), "{told}");
+    assert_eq!(code(&instance.compare(str::to_owned)), 0, "the file is what runs");
+
+    fs::write(&file, text.replace("storage: memory", "storage: { path: data }")).unwrap();
+    let restart = instance.ask(&["reload"]);
+    assert_eq!(code(&restart), 1, "{}{}", out(&restart), err(&restart));
+    assert!(err(&restart).starts_with("outcome: restart_required\n"), "{}", err(&restart));
+
+    fs::write(&file, "providers: 7\n").unwrap();
+    let refused = instance.ask(&["reload"]);
+    assert_eq!(code(&refused), 78, "{}{}", out(&refused), err(&refused));
+    assert!(err(&refused).contains("vestibule.yaml:1:"), "{}", err(&refused));
+    assert_eq!(code(&instance.ask(&["healthcheck"])), 0);
+}
+
+#[test]
 fn nobody_there_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let [port, _] = free_ports();
