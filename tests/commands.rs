@@ -1,5 +1,7 @@
 //! The commands that look at configurations and ask a running instance, as a person runs them.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     net::TcpListener,

@@ -104,12 +104,12 @@ fn is_own(headers: &HeaderMap, authority: Option<&Authority>) -> bool {
 mod tests {
     use super::*;
 
-    fn ask(method: Method, uri: &str, fields: &[(&'static str, &str)]) -> Result<(), Refusal> {
+    fn ask(method: &Method, uri: &str, fields: &[(&'static str, &str)]) -> Result<(), Refusal> {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        check(&method, &uri.parse().unwrap(), &headers, |host| host == "mcp.example.com")
+        check(method, &uri.parse().unwrap(), &headers, |host| host == "mcp.example.com")
     }
 
     /// S73: a name that a stranger may own is not ours, whatever is asked.
@@ -134,15 +134,15 @@ mod tests {
             ("a b", Err(Refusal::Malformed)),
         ] {
             for method in [Method::GET, Method::POST] {
-                assert_eq!(ask(method, "/status", &[("host", host)]), expected, "{host}");
+                assert_eq!(ask(&method, "/status", &[("host", host)]), expected, "{host}");
             }
         }
         let several = [("host", "127.0.0.1"), ("host", "evil.example")];
-        assert_eq!(ask(Method::GET, "/status", &several), Err(Refusal::Malformed));
-        assert_eq!(ask(Method::GET, "http://evil.example/status", &[]), Err(Refusal::Misdirected));
-        let both = ask(Method::GET, "http://evil.example/status", &[("host", "127.0.0.1")]);
+        assert_eq!(ask(&Method::GET, "/status", &several), Err(Refusal::Malformed));
+        assert_eq!(ask(&Method::GET, "http://evil.example/status", &[]), Err(Refusal::Misdirected));
+        let both = ask(&Method::GET, "http://evil.example/status", &[("host", "127.0.0.1")]);
         assert_eq!(both, Err(Refusal::Malformed));
-        assert_eq!(ask(Method::GET, "/status", &[]), Ok(()));
+        assert_eq!(ask(&Method::GET, "/status", &[]), Ok(()));
     }
 
     /// S73: a page of another site changes nothing; a command does, and a page of our own may.
@@ -168,8 +168,8 @@ mod tests {
             fields.extend(site.map(|site| (FETCH_SITE, site)));
             fields.extend(origin.map(|origin| ("origin", origin)));
             let refused = if expected { Ok(()) } else { Err(Refusal::CrossSite) };
-            assert_eq!(ask(Method::POST, "/reload", &fields), refused, "{fields:?}");
-            assert_eq!(ask(Method::GET, "/status", &fields), Ok(()), "reading is the browser's to refuse");
+            assert_eq!(ask(&Method::POST, "/reload", &fields), refused, "{fields:?}");
+            assert_eq!(ask(&Method::GET, "/status", &fields), Ok(()), "reading is the browser's to refuse");
         }
     }
 }

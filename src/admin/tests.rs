@@ -75,7 +75,8 @@ fn scene() -> Scene {
 
 /// Sends a request line with headers, and returns the whole answer.
 async fn ask(process: &Arc<Scene>, head: &str) -> String {
-    let admin = Admin::new(Metrics::new().unwrap(), Arc::clone(process) as Arc<dyn Process>);
+    let process: Arc<dyn Process> = Arc::<Scene>::clone(process);
+    let admin = Admin::new(Metrics::new().unwrap(), process);
     let limits = testing::plan("https://g.example", &[]).limits;
     let listener = Listener::bind(([127, 0, 0, 1], 0).into(), &limits, None).await.unwrap();
     let address = listener.local_address().unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Outcome, admin_client::AdminAddress, exit, printable};
 
 /// A reload may wait for others before it.
-const RELOAD_DEADLINE: Duration = Duration::from_secs(60);
+const RELOAD_DEADLINE: Duration = Duration::from_mins(1);
 /// Container runtimes give up after 30 seconds; a process that needs five is not well.
 const HEALTH_DEADLINE: Duration = Duration::from_secs(5);
 
