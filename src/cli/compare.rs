@@ -86,7 +86,7 @@ mod tests {
     fn load(storage: &str, providers: &[(&str, &str, &str)]) -> Facts {
         let mut text = format!("public_url: https://mcp.example.com\nstorage: {storage}\nproviders:\n");
         for (name, host, secret) in providers {
-            text += &format!(
+            let provider = format!(
                 "  {name}:
     mount: /{name}
     config_url: https://{host}/.well-known/openid-configuration
@@ -95,6 +95,7 @@ mod tests {
     routes: [{{ path: /mcp, backend: 'http://127.0.0.1:3000' }}]
 "
             );
+            text.push_str(&provider);
         }
         facts(&config::from_yaml(&text, &[]).unwrap()).for_others()
     }

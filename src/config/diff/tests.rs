@@ -4,8 +4,8 @@ use crate::config::{facts::facts, from_yaml};
 const SECRET: &str = "a-secret-of-a-machine-0123456789";
 
 fn provider(name: &str, secret: &str, routes: &[&str]) -> String {
-    let routes: String =
-        routes.iter().map(|path| format!("      - {{ path: {path}, backend: 'http://127.0.0.1:3000' }}\n")).collect();
+    let route = |path: &&str| format!("      - {{ path: {path}, backend: 'http://127.0.0.1:3000' }}\n");
+    let routes = routes.iter().map(route).collect::<Vec<_>>().concat();
     format!(
         "  {name}:
     mount: /{name}
