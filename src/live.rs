@@ -4,6 +4,8 @@
 //! the one it began with. A provider whose plan did not change keeps its runtime, so that a new
 //! configuration fetches nothing again and forgets nothing.
 
+mod known;
+
 use std::{
     collections::{HashMap, HashSet},
     fmt,
@@ -21,11 +23,11 @@ use crate::{
     forward::{Backend, Forwarder, TlsError},
     gate::{self, Gate},
     keys::KeyRing,
-    metrics::{Metrics, ProviderMetrics, outcome::RevocationInitiator},
+    metrics::{Metrics, ProviderMetrics},
     provider::{Provider, Readiness, tokens::TokenSource},
     route::RouteError,
     seal::Sealer,
-    store::record::Records,
+    store::{StoreError, record::Records},
     time::Clock,
 };
 
@@ -139,6 +141,15 @@ impl Shared {
             clock,
         })
     }
+
+    /// Deletes the grants of providers that the store knows and `plan` does not have: also of those
+    /// that were removed while nobody ran.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; the next start or change does it then.
+    pub async fn settle(&self, plan: &Plan) -> Result<(), StoreError> {
+        known::settle(plan, self).await
+    }
 }
 
 // === impl Live ===
@@ -221,27 +232,24 @@ impl fmt::Debug for Live {
 
 impl Retired {
     /// Ends the access of the providers that are gone: here at once, on open streams too, then in
-    /// the store. Their series go last, so that the ended grants are counted nowhere any more.
-    pub async fn end(self, shared: &Shared) {
-        self.grants.iter().for_each(|grants| grants.close());
+    /// the store. Their series go last, so that nothing counts them anew.
+    pub async fn end(self, live: &Live, shared: &Shared) {
         for grants in &self.grants {
-            match grants.delete_all(RevocationInitiator::Config).await {
-                Ok(0) => {}
-                Ok(count) => {
-                    tracing::info!(provider = grants.provider(), count, "grants ended with their provider");
-                }
-                Err(error) => tracing::error!(
-                    provider = grants.provider(),
-                    %error,
-                    "the grants of a removed provider are still in the store; they would hold again if it came back"
-                ),
-            }
+            grants.close();
+        }
+        if let Err(error) = shared.settle(&live.plan).await {
+            tracing::error!(
+                %error,
+                "the store does not answer: grants of removed providers are still in it, until the next change or start"
+            );
         }
         for name in &self.providers {
             shared.metrics.remove_provider(name);
             edge::Mount::metric_ids(name).for_each(|id| shared.metrics.remove_route(&id));
         }
-        self.routes.iter().for_each(|id| shared.metrics.remove_route(id));
+        for id in &self.routes {
+            shared.metrics.remove_route(id);
+        }
     }
 }
 

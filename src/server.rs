@@ -166,6 +166,7 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
         clock.clone(),
     )?);
 
+    shared.settle(&plan).await?;
     let live = Arc::new(ArcSwap::from_pointee(Live::build(plan, &shared, None)?));
     let stop = CancellationToken::new();
     let public = Entrance::new(public(Arc::clone(&live)), stop.clone());

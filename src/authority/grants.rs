@@ -135,11 +135,6 @@ impl Grants {
         }
     }
 
-    /// The provider's name.
-    pub fn provider(&self) -> &str {
-        &self.provider
-    }
-
     /// Whether the provider is gone.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)

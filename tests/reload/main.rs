@@ -1,6 +1,16 @@
 //! A configuration changes under a running gateway: real files, real sockets, and the real program
 //! where signals and descriptors count.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test fails by panicking; the soak tells its numbers"
+)]
+
 #[expect(dead_code, reason = "shared with the tests of flows")]
 #[path = "../flows/browser.rs"]
 mod browser;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::net::UnixDatagram,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -21,17 +22,18 @@ pub struct Program {
 
 impl Program {
     pub async fn start(place: Place) -> Self {
-        let log = fs::File::create(place.path("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
-            .args(["serve", "--config", "vestibule.yaml"])
-            .current_dir(place.folder.path())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child = spawn(&place, &[]);
         let program = Self { place, child };
         program.wait_ready().await;
         program
+    }
+
+    /// Ends it as an operator does, and starts it again on what the files say now.
+    async fn restart(&mut self) {
+        self.signal("TERM");
+        assert!(self.ended(Duration::from_secs(5)).await.success());
+        self.child = spawn(&self.place, &[]);
+        self.wait_ready().await;
     }
 
     async fn wait_ready(&self) {
@@ -94,6 +96,62 @@ impl Drop for Program {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn spawn(place: &Place, environment: &[(&str, &str)]) -> Child {
+    let log = fs::File::create(place.path("log")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_vestibule"))
+        .args(["serve", "--config", "vestibule.yaml"])
+        .envs(environment.iter().copied())
+        .current_dir(place.folder.path())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+/// A provider that is removed while the program does not run takes its grants along too.
+#[tokio::test]
+async fn a_provider_removed_between_two_runs() {
+    let place = Place::new().await;
+    let one = place.head() + &place.block("demo", "mount: /demo", &["/mcp"]);
+    let both = one.clone() + &place.block("goes", "mount: /goes", &["/mcp"]);
+    fs::write(place.config(), &both).unwrap();
+    let mut program = Program::start(place).await;
+    let kept = Client::discover(&program.place.url("/demo/mcp")).await.tokens("ada").await;
+    let gone = Client::discover(&program.place.url("/goes/mcp")).await.tokens("ada").await;
+    for (text, status) in [(&both, StatusCode::OK), (&one, StatusCode::NOT_FOUND), (&both, StatusCode::UNAUTHORIZED)] {
+        replace(&program.place.config(), text);
+        program.restart().await;
+        assert_eq!(program.place.get("/demo/mcp", &kept.access).await.status(), StatusCode::OK);
+        assert_eq!(program.place.get("/goes/mcp", &gone.access).await.status(), status);
+    }
+}
+
+/// systemd hears of the start, of each attempt and of the end.
+#[tokio::test]
+async fn systemd_is_told() {
+    let place = Place::new().await;
+    fs::write(place.config(), place.text(&["/mcp"])).unwrap();
+    let path = place.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let heard = || {
+        let mut buffer = [0; 512];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let child = spawn(&place, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    let mut program = Program { place, child };
+    program.wait_ready().await;
+    assert!(heard().contains("READY=1"));
+    program.signal("HUP");
+    let reloading = heard();
+    assert!(reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    assert!(heard().contains("READY=1"));
+    program.signal("TERM");
+    assert!(heard().contains("STOPPING=1"));
+    assert!(program.ended(Duration::from_secs(5)).await.success());
 }
 
 /// S84: SIGHUP reads the file, good or bad, and never ends the process; SIGTERM drains with a

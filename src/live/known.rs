@@ -1,0 +1,63 @@
+//! Which providers the store may hold grants of: one that was removed while nobody ran is noticed
+//! too, and its grants end.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Shared;
+use crate::{
+    authority::Grants,
+    config::plan::Plan,
+    metrics::outcome::RevocationInitiator,
+    store::{
+        CommitError, NEVER, StoreError, Table,
+        record::{Kind, Records},
+    },
+};
+
+const KEY: &[u8] = b"providers";
+
+/// Name to the document that describes the provider: another document is another provider.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Known(BTreeMap<String, String>);
+
+// === impl Known ===
+
+impl Kind for Known {
+    const TABLE: Table = Table::Meta;
+    const NAME: &'static str = "providers";
+}
+
+impl Known {
+    fn of(plan: &Plan) -> Self {
+        Self(plan.providers.iter().map(|plan| (plan.name.clone(), plan.config_url.to_string())).collect())
+    }
+
+    async fn write(&self, records: &Records) -> Result<(), StoreError> {
+        let put = records.put(KEY, self, NEVER, Vec::new());
+        records.commit(vec![put]).await.map_err(|error| match error {
+            CommitError::Store(error) => error,
+            CommitError::Conflict => StoreError::Unavailable(error.to_string()),
+        })
+    }
+}
+
+/// Deletes the grants of every provider that the store knows and `plan` does not have, and
+/// remembers those of `plan`. When it fails, the next start or change does it.
+///
+/// # Errors
+/// [`StoreError`] when the store does not answer.
+pub(super) async fn settle(plan: &Plan, shared: &Shared) -> Result<(), StoreError> {
+    let before = shared.records.slot::<Known>(KEY).await?.value.unwrap_or_default();
+    let now = Known::of(plan);
+    for name in before.0.iter().filter(|(name, document)| now.0.get(*name) != Some(document)).map(|(name, _)| name) {
+        let grants = Grants::new(name, shared.records.clone(), shared.metrics.provider(name));
+        let count = grants.delete_all(RevocationInitiator::Config).await?;
+        tracing::info!(provider = name, count, "grants ended with their provider");
+        if !now.0.contains_key(name) {
+            shared.metrics.remove_provider(name);
+        }
+    }
+    if before == now { Ok(()) } else { now.write(&shared.records).await }
+}
