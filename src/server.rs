@@ -33,7 +33,7 @@ use crate::{
 use process::Process;
 
 /// How often expired records are removed.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]

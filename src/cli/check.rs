@@ -42,7 +42,10 @@ pub fn refusal(found: &Diagnostics, look: Look) -> String {
     format!("{}\nThe configuration cannot be used: {count}.\n", found.render(look))
 }
 
-/// What is wrong with the files that a right configuration names, as text.
+/// Looks at the files that a right configuration names.
+///
+/// # Errors
+/// What is wrong with them, as text.
 pub fn files(loaded: &Loaded) -> Result<(), String> {
     server::check_files(&loaded.plan).map_err(|error| {
         let origin = loaded.origins.of("tls.certificate");

@@ -4,7 +4,10 @@ use std::{fs, net::TcpListener};
 
 use rcgen::{CertificateParams, KeyPair};
 use reqwest::{Certificate, StatusCode};
-use vestibule::reload::ReloadOutcome;
+use vestibule::{
+    demo::identity_provider::{DemoIdentityProvider, Options},
+    reload::ReloadOutcome,
+};
 
 use crate::{
     client::{Client, http},
@@ -82,7 +85,7 @@ async fn s80_s81_certificates() {
         let made = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
         (made.pem(), key.serialize_pem())
     };
-    place.provider = vestibule::demo::identity_provider::DemoIdentityProvider::start(Default::default()).await.unwrap();
+    place.provider = DemoIdentityProvider::start(Options::default()).await.unwrap();
     let port = place.port;
     let text = |place: &Place, routes: &[&str]| {
         format!("tls: {{ certificate: {}, key: {} }}\n", certificate.display(), key.display())

@@ -51,7 +51,7 @@ async fn s82_truncate_and_write_in_two_steps() {
     world.stop().await;
 }
 
-/// S82: Kubernetes swaps `..data`, of the ConfigMap with the file and of the Secret that it names.
+/// S82: Kubernetes swaps `..data`, of the `ConfigMap` with the file and of the Secret that it names.
 #[tokio::test]
 async fn s82_the_swap_of_mounted_volumes() {
     let place = Place::new().await;

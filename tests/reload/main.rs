@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::print_stdout,
     unreachable_pub,
     reason = "a test fails by panicking; the soak tells its numbers"

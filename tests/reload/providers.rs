@@ -100,9 +100,9 @@ async fn a_policy_binds_those_who_are_signed_in() {
     assert_eq!(world.place.get("/stays/mcp", &tokens.access).await.status(), StatusCode::OK);
     world.place.provider.clear_requests();
     let backend = format!("backend: \"http://127.0.0.1:{}\"", world.place.backend.port);
-    let strict = format!("valid_scopes: [admin]\n    mount: /stays");
+    let strict = "valid_scopes: [admin]\n    mount: /stays";
     let text =
-        one(&world.place).replace("mount: /stays", &strict).replace(&backend, &format!("{backend}, scopes: [admin]"));
+        one(&world.place).replace("mount: /stays", strict).replace(&backend, &format!("{backend}, scopes: [admin]"));
     world.applied(&text).await;
     assert_eq!(world.place.get("/stays/mcp", &tokens.access).await.status(), StatusCode::FORBIDDEN);
     world.applied(&one(&world.place)).await;

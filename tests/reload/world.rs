@@ -91,7 +91,8 @@ impl Place {
         let routes: String = routes
             .iter()
             .map(|path| format!("      - {{ path: {path}, backend: \"http://127.0.0.1:{}\" }}\n", self.backend.port))
-            .collect();
+            .collect::<Vec<_>>()
+            .concat();
         let more = if more.is_empty() { String::new() } else { format!("    {more}\n") };
         format!(
             "  {name}:\n    config_url: {}\n    client_id: {}\n    client_secret: {secret}\n    audience: https://api.example.com\n    \
