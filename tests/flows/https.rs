@@ -88,7 +88,8 @@ impl Machine {
     }
 }
 
-#[tokio::test]
+/// Two threads: the client has to answer the server's farewell while the test waits for its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_speaks_https_and_tells_its_supervisor() {
     let machine = Machine::new();
     let root = reqwest::Certificate::from_pem(machine.issue().as_bytes()).unwrap();
