@@ -1,7 +1,7 @@
 //! The operator's side door: metrics, health, what runs and how it came to run. On a listener of its
 //! own and never on the public one (S73).
 //!
-//! There is no authentication, so no answer holds a secret. What may be asked is in [`guard`].
+//! There is no authentication, so no answer holds a secret. What may be asked is in `guard`.
 
 mod guard;
 pub mod readiness;

@@ -2,7 +2,7 @@
 //! found. With `crate::admin` the only place that knows warp.
 //!
 //! A filter reads a request (bounded), a handler says what happens, and whatever no handler saw
-//! (a method, a body) is answered by [`rejected`] alone.
+//! (a method, a body) is answered by `rejected` alone.
 
 mod answer;
 mod authorize;

@@ -1,7 +1,7 @@
 //! TLS on a listener: one configuration for the life of the process, a certificate that can be
 //! replaced under it.
 //!
-//! Everything but the certificate is set once, in [`settings`]: a reload has no way to change the
+//! Everything but the certificate is set once, in `settings`: a reload has no way to change the
 //! protocol versions, and a running connection keeps what it was opened with.
 
 mod certificate;

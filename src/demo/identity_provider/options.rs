@@ -33,7 +33,7 @@ pub struct Options {
     pub rotate_refresh_tokens: bool,
     /// Name and e-mail address are in the ID token, not only in user info.
     pub claims_in_id_token: bool,
-    /// Keep what was sent, for [`Running::requests`].
+    /// Keep what was sent, for [`super::Running::requests`].
     pub record_requests: bool,
     /// Where "now" comes from.
     pub clock: Clock,
