@@ -40,7 +40,7 @@ async fn measure(size: usize) -> Result<(), Box<dyn Error>> {
     for round in 1..=ROUNDS {
         let round = round.to_string();
         one.push(reload(&gateway, &path, &text(size, port, &round, "0")?).await?);
-        all.push(reload(&gateway, &path, &text(size, port, &round, &round)?).await?);
+        all.push(reload(&gateway, &path, &text(size, port, &format!("{round}-again"), &round)?).await?);
         reload(&gateway, &path, &text(size, port, "0", "0")?).await?;
     }
     println!("{size:>9}  {:>14.1}  {:>14.1}", median(&mut one), median(&mut all));
