@@ -94,6 +94,12 @@ impl Egress {
         Self::new(reach, PROVIDER_BODY, deadline)
     }
 
+    /// The same client, connections and all, with another deadline for one request.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
     /// For client ID metadata documents, whose URLs strangers choose. Outside of tests the reach
     /// is [`Reach::Public`]; no configuration leads to another.
     ///

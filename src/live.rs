@@ -9,7 +9,7 @@ mod known;
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use tokio::task::AbortHandle;
@@ -38,6 +38,9 @@ pub struct Shared {
     records: Records,
     keys: Arc<KeyRing>,
     documents: Arc<ClientDocuments>,
+    /// Towards all providers with https, and towards those that may speak plain http: the roots of
+    /// trust are loaded once for each.
+    egress: [OnceLock<Egress>; 2],
     forwarder: Forwarder,
     memory: Arc<Memory>,
     metrics: Arc<Metrics>,
@@ -132,6 +135,7 @@ impl Shared {
         let fetcher = Egress::for_documents(Reach::Public).map_err(BuildError::Documents)?;
         Ok(Self {
             documents: Arc::new(ClientDocuments::new(Arc::new(fetcher), clock.clone())),
+            egress: Default::default(),
             forwarder: Forwarder::new(),
             memory: Arc::new(Memory::new()),
             sealer,
@@ -140,6 +144,17 @@ impl Shared {
             metrics,
             clock,
         })
+    }
+
+    fn egress(&self, plan: &ProviderPlan) -> Result<Egress, BuildError> {
+        let [https, any] = &self.egress;
+        let shared = if plan.allow_insecure_http { any } else { https };
+        if let Some(egress) = shared.get() {
+            return Ok(egress.with_deadline(plan.timeout));
+        }
+        let egress = Egress::for_provider(plan.timeout, plan.allow_insecure_http)
+            .map_err(|source| BuildError::Egress { provider: plan.name.clone(), source })?;
+        Ok(shared.get_or_init(|| egress).with_deadline(plan.timeout))
     }
 
     /// Deletes the grants of providers that the store knows and `plan` does not have: also of those
@@ -394,8 +409,7 @@ impl Upstream {
         metrics: &ProviderMetrics,
         before: Option<&Core>,
     ) -> Result<Self, BuildError> {
-        let egress = Egress::for_provider(plan.timeout, plan.allow_insecure_http)
-            .map_err(|source| BuildError::Egress { provider: plan.name.clone(), source })?;
+        let egress = shared.egress(plan)?;
         let (plan, clock, metrics) = (Arc::clone(plan), shared.clock.clone(), metrics.clone());
         let provider = match before {
             Some(before) => Provider::following(&before.upstream.provider, plan, egress, clock, metrics),
