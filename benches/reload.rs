@@ -70,10 +70,12 @@ fn text(size: usize, port: u16, first: &str, rest: &str) -> Result<String, Box<d
         // Nobody listens at port 9: discovery fails at once, and is tried again later.
         writeln!(
             text,
-            "  p{index}:\n    config_url: http://127.0.0.1:9/{index}/.well-known/openid-configuration\n    \
+            "  p{index}:\n    config_url: http://127.0.{}.{}:9/.well-known/openid-configuration\n    \
              client_id: id{version}\n    client_secret: secret\n    mount: /p{index}\n    routes:\n      \
              - {{ path: /mcp, backend: \"http://127.0.0.1:9/a\" }}\n      \
-             - {{ path: /sse, backend: \"http://127.0.0.1:9/b\" }}"
+             - {{ path: /sse, backend: \"http://127.0.0.1:9/b\" }}",
+            index / 250,
+            index % 250 + 1
         )?;
     }
     Ok(text)
