@@ -1,4 +1,4 @@
-//! S83: hundreds of reloads under load lose no request and leave nothing behind.
+//! S83: a thousand reloads under load lose no request and leave nothing behind.
 
 use std::{
     fs,
@@ -17,12 +17,10 @@ use crate::{
     world::{Place, replace},
 };
 
-/// Reloads aimed at.
+/// How many. They take half a minute on two idle cores.
 const RELOADS: usize = 1000;
-/// But no longer than this.
-const BOUND: Duration = Duration::from_secs(20);
-/// Fewer in that time would say nothing.
-const LEAST: usize = 100;
+/// Something hangs if they take longer than this.
+const BOUND: Duration = Duration::from_mins(4);
 /// What the resident memory may grow by over the soak after its first part, in KiB. Allocators
 /// keep what they once had; a leak of a runtime per reload is many times this.
 const MEMORY: u64 = 24 * 1024;
@@ -127,7 +125,7 @@ async fn s83_reloads_under_load() {
         let status = answer.status();
         assert_eq!(status, StatusCode::OK, "{}", answer.text().await.unwrap());
         reloads += 1;
-        if early.is_none() && (reloads == RELOADS / 4 || begun.elapsed() > BOUND / 4) {
+        if reloads == RELOADS / 4 {
             early = Some(Held::by(program.id()));
         }
     }
@@ -138,10 +136,10 @@ async fn s83_reloads_under_load() {
     }
     // Idle connections to the backend go after some seconds.
     tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(reloads, RELOADS, "in {took:?}");
     let (early, late) = (early.unwrap(), Held::by(program.id()));
     let done = done.map(|done| done.load(Ordering::Relaxed));
     println!("{reloads} reloads in {took:?}; requests, streams, sign-ins: {done:?}; {early:?} -> {late:?}");
-    assert!(reloads >= LEAST, "only {reloads} reloads in {took:?}");
     assert!(done.iter().all(|done| *done > 3), "{done:?}");
     assert!(late.descriptors <= early.descriptors + 16, "{early:?} -> {late:?}");
     assert!(late.threads <= early.threads + 4, "{early:?} -> {late:?}");
