@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Request, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS},
 };
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -25,14 +25,12 @@ use crate::{
     body::{self, Body, BoxError},
     config::facts::Facts,
     listener::Peer,
-    metrics::Metrics,
+    metrics::{Format, Metrics},
 };
 
 pub use readiness::{NamedPart, Part, Readiness};
 pub use status::{ProviderStatus, RouteStatus, Status};
 
-/// The text format of Prometheus.
-const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -90,7 +88,12 @@ pub struct RunningConfig {
 impl Admin {
     /// Everything that an operator may ask a process.
     pub fn new(metrics: Arc<Metrics>, process: Arc<dyn Process>) -> Self {
-        let metrics = get("metrics").map(move || answer(StatusCode::OK, METRICS, metrics.render()));
+        let metrics = get("metrics").and(warp::header::headers_cloned()).map(move |headers| {
+            let format = Format::preferred(&headers);
+            let mut answer = answer(StatusCode::OK, format.media_type(), metrics.render_as(format));
+            answer.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+            answer
+        });
         // Nothing to check: a process that cannot serve does not answer.
         let health = get("healthz").map(|| answer(StatusCode::OK, TEXT, "ok\n"));
         let asked = Arc::clone(&process);

@@ -76,9 +76,12 @@ Examples:
 
 Exit codes: 0 ready, 1 not ready or no answer within 5 seconds.";
 
+/// "0.1.0 (3b140ff0c1d2)": the revision tells builds of one version apart.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("VESTIBULE_REVISION"), ")");
+
 /// An OAuth 2.1 gateway that puts "sign in with your identity provider" in front of any MCP server.
 #[derive(Debug, Parser)]
-#[command(name = "vestibule", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "vestibule", version = VERSION, after_help = EXAMPLES, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

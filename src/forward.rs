@@ -168,7 +168,8 @@ impl Backend {
         let (head, body) = request.into_parts();
         // Nothing to wait for, nothing to watch: most requests have no body or a short one.
         let moved = (!body.is_end_stream()).then(|| Arc::new(AtomicBool::new(false)));
-        let body = RequestBody::new(body, self.max_body, moved.clone(), Arc::clone(&self.reserved));
+        let reserved = Arc::clone(&self.reserved);
+        let body = RequestBody::new(body, self.max_body, moved.clone(), reserved, Arc::clone(&self.metrics));
         let request = self.prepare(head, add, tunnel.is_some(), body)?;
         let sent = Instant::now();
         let response = self.head(request, moved.as_deref()).await?;
@@ -231,7 +232,7 @@ impl Backend {
             headers::forbid_buffering(&mut head.headers);
         }
         let stream = kind.map(|kind| self.metrics.stream(kind));
-        let body = ResponseBody::new(body, lease, ending.take(), stream);
+        let body = ResponseBody::new(body, lease, ending.take(), Arc::clone(&self.metrics), stream);
         Response::from_parts(head, body.boxed_unsync())
     }
 

@@ -4,9 +4,12 @@
 
 use std::{
     collections::BTreeSet,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
+
+use vestibule::metrics::{FAMILIES, Family};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -17,22 +20,54 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Every word in a text that begins with `vestibule_` and goes on in lower case.
-fn metric_names(text: &str) -> BTreeSet<String> {
-    text.match_indices("vestibule_")
-        .map(|(at, _)| text[at..].chars().take_while(|char| char.is_ascii_lowercase() || *char == '_').collect())
-        .collect()
+/// The part of a page that is made from the code, between its two comments.
+fn generated<'p>(page: &'p str, name: &str) -> (&'p str, &'p str, &'p str) {
+    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
+    let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("no {begin}"));
+    let (part, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no {end}"));
+    (&page[..before.len() + begin.len()], part, &page[page.len() - after.len() - end.len()..])
 }
 
+/// Holds a generated part against the code; with `UPDATE_DOCS=1` writes it.
+fn assert_generated(path: &str, name: &str, expected: &str) {
+    let page = read(path);
+    let (before, part, after) = generated(&page, name);
+    if part == expected {
+        return;
+    }
+    assert!(
+        std::env::var_os("UPDATE_DOCS").is_some(),
+        "{path} is behind the code; write it with: UPDATE_DOCS=1 cargo test --test docs"
+    );
+    fs::write(root().join(path), format!("{before}{expected}{after}")).unwrap();
+}
+
+/// The tables of metrics come from the list that registers them.
 #[test]
-fn every_metric_is_documented_and_every_documented_metric_exists() {
-    let sources = ["src/metrics.rs", "src/metrics/config.rs"].map(read);
-    let code: String = sources.iter().filter_map(|source| source.split("#[cfg(test)]").next()).collect();
-    let in_code: BTreeSet<String> = metric_names(&code).into_iter().filter(|name| name != "vestibule_").collect();
-    let table: String = read("docs/metrics.md").lines().filter(|line| line.starts_with("| `")).collect();
-    let documented = metric_names(&table);
-    assert!(in_code.len() > 30, "the names were not found");
-    assert_eq!(in_code, documented);
+fn the_metrics_are_documented_as_they_are() {
+    let mut families: Vec<&Family> = FAMILIES.iter().collect();
+    families.sort_by_key(|family| family.name);
+    assert!(families.len() > 40, "families are missing");
+    let mut table = "\n| metric | type | labels | what |\n| --- | --- | --- | --- |\n".to_owned();
+    for family in &families {
+        let labels: Vec<&str> = family.labels.iter().map(|label| label.name).collect();
+        let Family { name, kind, help, .. } = family;
+        writeln!(table, "| `{name}` | {kind} | {} | {help} |", labels.join(", ")).unwrap();
+    }
+    table.push_str("| `process_*` | | | Memory, CPU, file descriptors, threads, start time. |\n\n");
+    assert_generated("docs/metrics.md", "families", &table);
+
+    let mut table = "\n| metric | label | values |\n| --- | --- | --- |\n".to_owned();
+    for family in &families {
+        for label in family.labels.iter().filter(|label| !label.values.is_empty()) {
+            let fault = |index: usize| label.faults.get(index).map(|fault| format!(" ({fault})")).unwrap_or_default();
+            let values = label.values.iter().enumerate();
+            let values: Vec<String> = values.map(|(index, value)| format!("`{value}`{}", fault(index))).collect();
+            writeln!(table, "| `{}` | {} | {} |", family.name, label.name, values.join(", ")).unwrap();
+        }
+    }
+    table.push('\n');
+    assert_generated("docs/metrics.md", "values", &table);
 }
 
 /// Relative links of every page lead somewhere.

@@ -137,6 +137,10 @@ async fn metrics_and_health() {
     let answer = ask(&process, "GET /metrics").await;
     assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{answer}");
     assert!(answer.contains("vestibule_build_info{"), "{answer}");
+    assert!(!answer.contains("# EOF"));
+    let answer = ask(&process, "GET /metrics\r\naccept: application/openmetrics-text;version=1.0.0").await;
+    assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"), "{answer}");
+    assert!(answer.ends_with("# EOF\n"), "{answer}");
     for (line, status) in [
         ("GET /healthz", "200 OK"),
         ("HEAD /healthz", "200 OK"),

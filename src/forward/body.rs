@@ -34,6 +34,7 @@ pub(super) struct RequestBody {
     moved: Option<Arc<AtomicBool>>,
     /// Headers that only we may set: no trailers of the client's either.
     reserved: Arc<[HeaderName]>,
+    metrics: Arc<RouteMetrics>,
 }
 
 /// Why a request's body ended early.
@@ -54,6 +55,7 @@ pub(super) struct ResponseBody<L> {
     over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     lease: L,
     ending: Ending,
+    metrics: Arc<RouteMetrics>,
     _stream: Option<Running>,
 }
 
@@ -71,8 +73,14 @@ pub(super) struct Ending {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming, max: u64, moved: Option<Arc<AtomicBool>>, reserved: Arc<[HeaderName]>) -> Self {
-        Self { inner, remaining: max, moved, reserved }
+    pub(super) fn new(
+        inner: Incoming,
+        max: u64,
+        moved: Option<Arc<AtomicBool>>,
+        reserved: Arc<[HeaderName]>,
+        metrics: Arc<RouteMetrics>,
+    ) -> Self {
+        Self { inner, remaining: max, moved, reserved, metrics }
     }
 }
 
@@ -96,6 +104,7 @@ impl Body for RequestBody {
             if let Some(data) = frame.data_ref() {
                 let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 self.remaining = self.remaining.checked_sub(length).ok_or(RequestBodyError::TooLarge)?;
+                self.metrics.request_bytes(data.len());
             }
             Ok(frame)
         }))
@@ -113,13 +122,19 @@ impl Body for RequestBody {
 // === impl ResponseBody ===
 
 impl<L: Lease> ResponseBody<L> {
-    pub(super) fn new(inner: Incoming, lease: L, mut ending: Ending, stream: Option<Running>) -> Self {
+    pub(super) fn new(
+        inner: Incoming,
+        lease: L,
+        mut ending: Ending,
+        metrics: Arc<RouteMetrics>,
+        stream: Option<Running>,
+    ) -> Self {
         if inner.is_end_stream() {
             ending.is(Outcome::Ok);
         }
         let short = inner.size_hint().exact().is_some_and(|length| length <= SHORT);
         let over = (!short).then(|| lease.over());
-        Self { inner: Some(inner), over, lease, ending, _stream: stream }
+        Self { inner: Some(inner), over, lease, ending, metrics, _stream: stream }
     }
 
     /// Ends the response before its time: cleanly where the length is open, with an error where
@@ -143,6 +158,9 @@ impl<L: Lease> Body for ResponseBody<L> {
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         match Pin::new(inner).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    self.metrics.response_bytes(data.len());
+                }
                 // With a promised length nobody asks for the frame after the last one.
                 if self.is_end_stream() {
                     self.ending.is(Outcome::Ok);

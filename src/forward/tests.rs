@@ -205,6 +205,26 @@ async fn p2_p7_what_the_backend_sees() {
     assert!(!answer.contains("content-type"), "{answer}");
 }
 
+/// Both directions are counted as they pass.
+#[tokio::test]
+async fn bytes_of_bodies_are_counted() {
+    let url = backend(|request, _peer| async move {
+        let sent = request.into_body().collect().await.unwrap().to_bytes();
+        Response::new(bodies::full(format!("got {}", sent.len())))
+    })
+    .await;
+    let gateway = gateway(&url, |_| ()).await;
+    let answer = gateway
+        .talk("POST /mcp HTTP/1.1\r\nhost: g.example\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello")
+        .await;
+    assert!(answer.ends_with("got 5"), "{answer}");
+    gateway.assert_outcome("ok").await;
+    for (direction, count) in [("request", 5), ("response", 5)] {
+        let line = format!("vestibule_http_{direction}_body_bytes_total{{route=\"a/mcp\"}} {count}\n");
+        assert!(gateway.metrics.render().contains(&line), "{line}\n{}", gateway.metrics.render());
+    }
+}
+
 /// P-4, P-6, P1: each event arrives when it is sent, unchanged.
 #[tokio::test]
 async fn p6_events_arrive_at_once() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use prometheus::{Histogram, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::{
-    counter, gauge,
-    outcome::{ReloadOutcome, ReloadTrigger},
+    families::Families,
+    outcome::{ConfigObject, ReloadOutcome, ReloadTrigger},
 };
 use crate::time::Timestamp;
 
@@ -26,57 +26,18 @@ pub struct ConfigMetrics {
 // === impl ConfigMetrics ===
 
 impl ConfigMetrics {
-    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let single = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
-        let reloads = counter(
-            registry,
-            "vestibule_config_reloads_total",
-            "Attempts to read the configuration, the start included, by trigger and outcome.",
-            &["trigger", "outcome"],
-        )?;
-        for trigger in ReloadTrigger::ALL {
-            for outcome in ReloadOutcome::ALL {
-                reloads.with_label_values(&[trigger.as_str(), outcome.as_str()]);
-            }
+    pub(super) fn new(families: &Families) -> Self {
+        let single = |family: &IntGaugeVec| family.with_label_values::<&str>(&[]);
+        Self {
+            reloads: families.config_reloads.clone(),
+            last_successful: single(&families.config_last_successful),
+            restart_required: single(&families.config_restart_required),
+            last_attempt: single(&families.config_last_attempt),
+            last_success: single(&families.config_last_success),
+            duration: families.config_reload_duration.with_label_values::<&str>(&[]),
+            objects: families.config_objects.clone(),
+            info: families.config_info.clone(),
         }
-        let buckets = vec![0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
-        let options = HistogramOpts::new(
-            "vestibule_config_reload_duration_seconds",
-            "From the first look at the files to the end of the attempt.",
-        );
-        let duration = Histogram::with_opts(options.buckets(buckets))?;
-        registry.register(Box::new(duration.clone()))?;
-        Ok(Self {
-            reloads,
-            last_successful: single(
-                "vestibule_config_last_reload_successful",
-                "1 when what was last read is what runs, 0 when it was refused.",
-            )?,
-            restart_required: single(
-                "vestibule_config_restart_required",
-                "1 when the configuration holds a change that only a restart can apply.",
-            )?,
-            last_attempt: single(
-                "vestibule_config_last_reload_attempt_timestamp_seconds",
-                "When the configuration was last read.",
-            )?,
-            last_success: single(
-                "vestibule_config_last_reload_success_timestamp_seconds",
-                "When the configuration was last read and found good.",
-            )?,
-            duration,
-            objects: gauge(registry, "vestibule_config_objects", "Configured objects.", &["kind"])?,
-            info: gauge(
-                registry,
-                "vestibule_config_info",
-                "Always 1; the label is a hash of the running configuration without its secrets.",
-                &["sha256"],
-            )?,
-        })
     }
 
     /// An attempt ended at `now`.
@@ -98,8 +59,10 @@ impl ConfigMetrics {
 
     /// What the running configuration holds.
     pub fn objects(&self, providers: usize, routes: usize, clients: usize) {
-        for (kind, count) in [("provider", providers), ("route", routes), ("client", clients)] {
-            self.objects.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        for (kind, count) in
+            [(ConfigObject::Provider, providers), (ConfigObject::Route, routes), (ConfigObject::Client, clients)]
+        {
+            self.objects.with_label_values(&[kind.as_str()]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 

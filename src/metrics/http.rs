@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 use prometheus::{Histogram, IntCounter, IntGauge};
 
-use super::{Metrics, Running};
+use super::{Metrics, Running, outcome};
 
 /// The handles of one value of the label `route`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ struct Handles {
 
 impl HttpMetrics {
     pub(super) fn new(all: Arc<Metrics>, id: &str) -> Self {
-        let in_flight = all.http_in_flight.with_label_values(&[id]);
+        let in_flight = all.families.http_in_flight.with_label_values(&[id]);
         Self(Arc::new(Handles {
             all,
             id: id.to_owned(),
@@ -64,7 +64,7 @@ impl Handles {
         if let Some(counter) = self.counters.load().get(&(method, status)) {
             return counter.inc();
         }
-        let counter = self.all.http_requests.with_label_values(&[&*self.id, method, status.as_str()]);
+        let counter = self.all.families.http_requests.with_label_values(&[&*self.id, method, status.as_str()]);
         counter.inc();
         self.counters.rcu(|known| {
             let mut known = HashMap::clone(known);
@@ -77,7 +77,7 @@ impl Handles {
         if let Some(histogram) = self.durations.load().get(method) {
             return histogram.observe(took.as_secs_f64());
         }
-        let histogram = self.all.http_duration.with_label_values(&[&*self.id, method]);
+        let histogram = self.all.families.http_duration.with_label_values(&[&*self.id, method]);
         histogram.observe(took.as_secs_f64());
         self.durations.rcu(|known| {
             let mut known = HashMap::clone(known);
@@ -89,16 +89,8 @@ impl Handles {
 
 /// Closed label for a request method.
 fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "OTHER",
-    }
+    let known = outcome::Method::LABELS.iter().find(|known| **known == method.as_str());
+    known.copied().unwrap_or(outcome::Method::Other.as_str())
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ macro_rules! labels {
             /// Every value, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
+            /// Every label value, in order.
+            pub const LABELS: &'static [&'static str] = &[$($text),*];
+
             /// The label value.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
@@ -49,12 +52,18 @@ macro_rules! labels {
         }
     };
     (@fault $($variant:ident => $fault:ident),*) => {
+        /// Whose fault each of [`Self::LABELS`] is.
+        pub const FAULTS: &'static [&'static str] = &[$(Fault::$fault.as_str()),*];
+
         /// Whose fault it is.
         pub const fn fault(self) -> Fault {
             match self { $(Self::$variant => Fault::$fault),* }
         }
     };
-    (@fault $($variant:ident),*) => {};
+    (@fault $($variant:ident),*) => {
+        /// It is nobody's fault.
+        pub const FAULTS: &'static [&'static str] = &[];
+    };
 }
 
 labels! {
@@ -207,6 +216,19 @@ labels! {
 }
 
 labels! {
+    /// What was checked at the gate.
+    Credential { Jwt = "jwt" }
+}
+
+labels! {
+    /// The method of a request; what nobody knows is `OTHER`.
+    Method {
+        Get = "GET", Head = "HEAD", Post = "POST", Put = "PUT", Patch = "PATCH", Delete = "DELETE",
+        Options = "OPTIONS", Other = "OTHER",
+    }
+}
+
+labels! {
     /// How a forwarded request ended.
     Backend {
         Ok = "ok", ConnectError = "connect_error", TlsError = "tls_error", Timeout = "timeout", Reset = "reset",
@@ -224,6 +246,11 @@ labels! {
     ProviderEndpoint {
         Discovery = "discovery", Jwks = "jwks", Token = "token", Userinfo = "userinfo", Revocation = "revocation",
     }
+}
+
+labels! {
+    /// What a request to the provider came to.
+    CodeClass { Success = "2xx", Refused = "4xx", Failed = "5xx", Error = "error" }
 }
 
 labels! {
@@ -278,4 +305,9 @@ labels! {
         Ok = "ok", Timeout = "timeout", Closed = "closed", PlainHttp = "plain_http", Incompatible = "incompatible",
         CertificateRefused = "certificate_refused", ProtocolError = "protocol_error",
     }
+}
+
+labels! {
+    /// What a configuration holds.
+    ConfigObject { Provider = "provider", Route = "route", Client = "client" }
 }

@@ -1,0 +1,202 @@
+//! The series of one provider: the sign-in funnel, tokens, clients, checks, and its requests.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus::{Histogram, IntCounter};
+
+use super::{
+    Metrics,
+    outcome::{
+        Authorize, Callback, ClientType, CodeClass, Consent, Credential, GrantType, JwksTrigger, ProviderEndpoint,
+        ProviderRefresh, Refresh, RefreshReuse, Registration, RegistrationMethod, RevocationInitiator, TokenRequest,
+        TokenType, Verification,
+    },
+    position,
+};
+
+/// The handles of one provider.
+#[derive(Clone, Debug)]
+pub struct ProviderMetrics {
+    all: Arc<Metrics>,
+    name: Arc<str>,
+    verifications: Arc<[IntCounter]>,
+    verification_duration: Histogram,
+}
+
+// === impl ProviderMetrics ===
+
+impl ProviderMetrics {
+    /// Its counters exist at zero from now on.
+    pub(super) fn new(all: &Arc<Metrics>, name: &str) -> Self {
+        let families = &all.families;
+        families.begin("provider", name);
+        families.provider_ready.with_label_values(&[name]);
+        let credential = Credential::Jwt.as_str();
+        let counter = |o: &Verification| {
+            families.verifications.with_label_values(&[name, credential, o.as_str(), o.fault().as_str()])
+        };
+        Self {
+            verifications: Verification::ALL.iter().map(counter).collect(),
+            verification_duration: families.verification_duration.with_label_values(&[name, credential]),
+            all: Arc::clone(all),
+            name: name.into(),
+        }
+    }
+
+    /// An authorization request ended.
+    pub fn authorize(&self, client: ClientType, outcome: Authorize) {
+        self.all
+            .families
+            .authorize_requests
+            .with_label_values(&[&self.name, client.as_str(), outcome.as_str(), outcome.fault().as_str()])
+            .inc();
+    }
+
+    /// Something happened to a consent page.
+    pub fn consent(&self, action: Consent) {
+        self.all.families.consents.with_label_values(&[&*self.name, action.as_str()]).inc();
+    }
+
+    /// A browser was sent to the provider.
+    pub fn idp_redirect(&self) {
+        self.all.families.idp_redirects.with_label_values(&[&self.name]).inc();
+    }
+
+    /// A browser came back; the sign-in ended with it. `since` is the authorization request, for
+    /// sign-ins that went well.
+    pub fn callback(&self, outcome: Callback, since: Option<Duration>) {
+        let labels = [&*self.name, outcome.as_str(), outcome.fault().as_str()];
+        self.all.families.callbacks.with_label_values(&labels).inc();
+        self.all.families.logins.with_label_values(&labels).inc();
+        if outcome == Callback::Ok {
+            self.all.families.codes_issued.with_label_values(&[&self.name]).inc();
+            if let Some(since) = since {
+                self.all.families.login_duration.with_label_values(&[&self.name]).observe(since.as_secs_f64());
+            }
+        }
+    }
+
+    /// The provider answered with an OAuth error; unknown codes count as `other`.
+    pub fn idp_error(&self, endpoint: &'static str, error: &str) {
+        const KNOWN: [&str; 14] = [
+            "invalid_request",
+            "invalid_client",
+            "invalid_grant",
+            "unauthorized_client",
+            "unsupported_grant_type",
+            "unsupported_response_type",
+            "invalid_scope",
+            "invalid_target",
+            "access_denied",
+            "server_error",
+            "temporarily_unavailable",
+            "interaction_required",
+            "login_required",
+            "consent_required",
+        ];
+        let error = KNOWN.iter().find(|known| **known == error).copied().unwrap_or("other");
+        self.all.families.idp_errors.with_label_values(&[&*self.name, endpoint, error]).inc();
+    }
+
+    /// A token request ended.
+    pub fn token_request(&self, grant: GrantType, outcome: TokenRequest, took: Duration) {
+        self.all
+            .families
+            .token_requests
+            .with_label_values(&[&*self.name, grant.as_str(), outcome.as_str(), outcome.fault().as_str()])
+            .inc();
+        self.all.families.token_request_duration.with_label_values(&[grant.as_str()]).observe(took.as_secs_f64());
+    }
+
+    /// A token was handed out.
+    pub fn token_issued(&self, grant: GrantType, token: TokenType) {
+        self.all.families.tokens_issued.with_label_values(&[&*self.name, grant.as_str(), token.as_str()]).inc();
+    }
+
+    /// A used refresh token came again.
+    pub fn refresh_reuse(&self, action: RefreshReuse) {
+        self.all.families.refresh_reuse.with_label_values(&[&*self.name, action.as_str()]).inc();
+    }
+
+    /// A refresh at the provider ended.
+    pub fn provider_refresh(&self, outcome: ProviderRefresh) {
+        self.all.families.provider_refreshes.with_label_values(&[&*self.name, outcome.as_str()]).inc();
+    }
+
+    /// A grant ended before its time.
+    pub fn revocation(&self, initiator: RevocationInitiator) {
+        self.all.families.revocations.with_label_values(&[&*self.name, initiator.as_str()]).inc();
+    }
+
+    /// A registration ended.
+    pub fn registration(&self, method: RegistrationMethod, outcome: Registration) {
+        self.all
+            .families
+            .registrations
+            .with_label_values(&[&*self.name, method.as_str(), outcome.as_str(), outcome.fault().as_str()])
+            .inc();
+    }
+
+    /// A bearer token was checked. On the hot path: one atomic increment.
+    pub fn verification(&self, outcome: Verification) {
+        if let Some(counter) = position(Verification::ALL, outcome).and_then(|index| self.verifications.get(index)) {
+            counter.inc();
+        }
+    }
+
+    /// A check that the cache could not answer took this long.
+    pub fn verification_duration(&self, took: Duration) {
+        self.verification_duration.observe(took.as_secs_f64());
+    }
+
+    /// A request to the provider ended; `result` is a status code or a fixed word (`timeout`).
+    pub fn provider_request(&self, endpoint: ProviderEndpoint, result: &str, took: Duration) {
+        let class = match result.as_bytes().first() {
+            Some(b'2' | b'3') => CodeClass::Success,
+            Some(b'4') => CodeClass::Refused,
+            Some(b'5') => CodeClass::Failed,
+            _ => CodeClass::Error,
+        };
+        self.all.families.provider_requests.with_label_values(&[&*self.name, endpoint.as_str(), result]).inc();
+        self.all
+            .families
+            .provider_request_duration
+            .with_label_values(&[&*self.name, endpoint.as_str(), class.as_str()])
+            .observe(took.as_secs_f64());
+    }
+
+    /// Whether discovery and keys are usable.
+    pub fn ready(&self, ready: bool) {
+        self.all.families.provider_ready.with_label_values(&[&self.name]).set(i64::from(ready));
+    }
+
+    /// A fetch of the discovery document ended at `now` (seconds since the epoch).
+    pub fn discovery(&self, outcome: Refresh, now: u64) {
+        self.all.families.discovery_refreshes.with_label_values(&[&*self.name, outcome.as_str()]).inc();
+        if matches!(outcome, Refresh::Ok | Refresh::Unchanged) {
+            self.all
+                .families
+                .discovery_last_success
+                .with_label_values(&[&self.name])
+                .set(i64::try_from(now).unwrap_or_default());
+        }
+    }
+
+    /// A fetch of the keys ended at `now`; `keys` is how many there are now.
+    pub fn jwks(&self, trigger: JwksTrigger, outcome: Refresh, now: u64, keys: usize) {
+        self.all.families.jwks_refreshes.with_label_values(&[&*self.name, trigger.as_str(), outcome.as_str()]).inc();
+        if matches!(outcome, Refresh::Ok | Refresh::Unchanged) {
+            self.all
+                .families
+                .jwks_last_success
+                .with_label_values(&[&self.name])
+                .set(i64::try_from(now).unwrap_or_default());
+            self.all.families.jwks_keys.with_label_values(&[&self.name]).set(i64::try_from(keys).unwrap_or_default());
+        }
+    }
+
+    /// The family, for what is not about this provider.
+    pub fn all(&self) -> &Arc<Metrics> {
+        &self.all
+    }
+}

@@ -1,0 +1,129 @@
+use super::{
+    outcome::{Callback, ClientType, Consent, Fault, ProviderEndpoint},
+    *,
+};
+
+/// The text without what differs from run to run.
+fn steady(metrics: &Metrics, format: Format) -> String {
+    let text = metrics.render_as(format);
+    let varies = |line: &str| line.contains("process_") || line.contains("vestibule_build_info{");
+    text.split_inclusive('\n').filter(|line| !varies(line)).collect()
+}
+
+/// What a small instance shows before anybody came.
+#[test]
+fn the_exposition_is_as_agreed() {
+    let metrics = Metrics::new().unwrap();
+    metrics.provider("auth0");
+    metrics.route("auth0/mcp");
+    insta::assert_snapshot!(steady(&metrics, Format::Text));
+}
+
+/// The same in both formats, but for how they are written.
+#[test]
+fn both_formats_say_the_same() {
+    let metrics = Metrics::new().unwrap();
+    let provider = metrics.provider("auth0");
+    provider.callback(Callback::Ok, Some(Duration::from_secs(3)));
+    provider.provider_request(ProviderEndpoint::Token, "200", Duration::from_millis(70));
+    let text = steady(&metrics, Format::Text);
+    let open = steady(&metrics, Format::OpenMetrics);
+    assert!(open.ends_with("# EOF\n"));
+    let samples =
+        |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    let alike: Vec<String> = samples(&open).into_iter().map(|line| line.replace(".0\"}", "\"}")).collect();
+    let alike_text: Vec<String> = samples(&text).into_iter().map(|line| line.replace(".0\"}", "\"}")).collect();
+    assert_eq!(alike, alike_text);
+    assert!(open.contains("# TYPE vestibule_auth_callbacks counter\nvestibule_auth_callbacks_total{"), "{open}");
+    assert!(open.contains("le=\"1.0\"}"), "{open}");
+    for declared in open.lines().filter(|line| line.starts_with("# TYPE") && line.ends_with(" counter")) {
+        assert!(!declared.contains("_total "), "{declared}");
+    }
+}
+
+/// Every series of a provider and of a route goes with it, whatever happened to it before.
+#[test]
+fn nothing_is_left_of_what_was_removed() {
+    let metrics = Metrics::new().unwrap();
+    let before = steady(&metrics, Format::Text);
+    let provider = metrics.provider("auth0");
+    provider.callback(Callback::Ok, Some(Duration::from_secs(3)));
+    provider.idp_error("token", "invalid_grant");
+    provider.discovery(outcome::Refresh::Ok, 7);
+    provider.jwks(outcome::JwksTrigger::Startup, outcome::Refresh::Ok, 7, 2);
+    provider.provider_request(ProviderEndpoint::Token, "200", Duration::from_millis(70));
+    let route = metrics.route("auth0/mcp");
+    route.http().request(&::http::Method::GET, ::http::StatusCode::OK, Some(Duration::ZERO));
+    drop(route.stream(outcome::StreamKind::Sse));
+    assert!(metrics.render().contains("auth0"));
+    metrics.remove_provider("auth0");
+    metrics.remove_route("auth0/mcp");
+    let names = |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(names(&steady(&metrics, Format::Text)), names(&before));
+}
+
+/// The numbers that a Prometheus has to keep for one replica; docs/metrics.md tells them.
+#[test]
+fn the_number_of_series_is_bounded() {
+    let series = |providers: usize, routes: usize| {
+        let metrics = Metrics::new().unwrap();
+        for index in 0..providers {
+            metrics.provider(&format!("provider-{index}"));
+        }
+        for index in 0..routes {
+            metrics.route(&format!("provider-0/route-{index}"));
+        }
+        steady(&metrics, Format::Text).lines().filter(|line| !line.starts_with('#')).count()
+    };
+    let (none, one, five) = (series(0, 0), series(1, 1), series(5, 20));
+    assert!(none <= 120, "{none} series without a provider");
+    assert!(one - none <= 600, "{} series more with a provider and a route", one - none);
+    assert!(five <= 3_500, "{five} series with 5 providers and 20 routes");
+}
+
+/// Labels that follow from requests are closed sets: what a client makes up is never a value.
+#[test]
+fn open_labels_come_from_the_configuration_or_are_bounded() {
+    const OPEN: [&str; 13] = [
+        "provider", "route", "backend", "endpoint", "error", "result", "code", "sha256", "name", "version", "revision",
+        "rustc", "fault",
+    ];
+    for family in FAMILIES {
+        for label in family.labels.iter().filter(|label| label.values.is_empty()) {
+            assert!(OPEN.contains(&label.name), "{} of {} is an open label", label.name, family.name);
+        }
+    }
+}
+
+#[test]
+fn outcomes_exist_at_zero_and_count() {
+    let metrics = Metrics::new().unwrap();
+    let provider = metrics.provider("auth0");
+    let line = |count: u8| {
+        format!("vestibule_auth_callbacks_total{{fault=\"none\",outcome=\"ok\",provider=\"auth0\"}} {count}\n")
+    };
+    assert!(metrics.render().contains(&line(0)));
+    provider.callback(Callback::Ok, Some(Duration::from_secs(3)));
+    assert!(metrics.render().contains(&line(1)));
+    provider.consent(Consent::Shown);
+    provider.authorize(ClientType::Dynamic, outcome::Authorize::Ok);
+    assert_eq!(Callback::Ok.fault(), Fault::None);
+    for outcome in Callback::ALL {
+        let series = format!(
+            "vestibule_auth_logins_total{{fault=\"{}\",outcome=\"{}\",provider=\"auth0\"}}",
+            outcome.fault().as_str(),
+            outcome.as_str()
+        );
+        assert_eq!(metrics.render().matches(&series).count(), 1, "{series}");
+    }
+}
+
+#[test]
+fn what_runs_is_counted_down_again() {
+    let metrics = Metrics::new().unwrap();
+    let route = metrics.route("auth0/mcp");
+    let open = route.http().in_flight();
+    assert!(metrics.render().contains("vestibule_http_requests_in_flight{route=\"auth0/mcp\"} 1"));
+    drop(open);
+    assert!(metrics.render().contains("vestibule_http_requests_in_flight{route=\"auth0/mcp\"} 0"));
+}
