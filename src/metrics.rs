@@ -91,6 +91,11 @@ impl Metrics {
         self.families.rate_limited.with_label_values(&[limiter.as_str()]).inc();
     }
 
+    /// The outcomes of this store's operations exist at zero from now on.
+    pub fn store(&self, backend: &str) {
+        self.families.begin("backend", backend);
+    }
+
     /// A store operation ended.
     pub fn store_operation(&self, backend: &str, operation: StoreOperation, outcome: StoreOutcome, took: Duration) {
         self.families.store_operations.with_label_values(&[backend, operation.as_str(), outcome.as_str()]).inc();

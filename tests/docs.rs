@@ -74,7 +74,7 @@ fn the_metrics_are_documented_as_they_are() {
 #[test]
 fn links_lead_somewhere() {
     let mut pages = vec![PathBuf::from("README.md")];
-    for folder in ["docs", "examples", "benches", "tests"] {
+    for folder in ["docs", "examples", "benches", "tests", "deploy"] {
         pages.extend(markdown_below(&root().join(folder)));
     }
     let mut broken = Vec::new();

@@ -83,6 +83,7 @@ struct EnvelopeIn<T> {
 impl Records {
     /// Records in `store`, sealed by `sealer`.
     pub fn new(store: Arc<dyn Store>, sealer: Arc<Sealer>, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        metrics.store(store.backend());
         Self { store, sealer, metrics, clock }
     }
 
