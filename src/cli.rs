@@ -53,6 +53,13 @@ Examples:
 Secrets are shown as the first 8 hex digits of their SHA-256, short ones not at all. Compare with
   printf %s \"$SECRET\" | sha256sum | cut -c1-8";
 
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  vestibule config schema > vestibule.schema.json
+  # yaml-language-server: $schema=vestibule.schema.json        as the first line of vestibule.yaml
+
+The schema knows names and shapes; `vestibule check` knows the rest.";
+
 const DIFF_EXAMPLES: &str = "\
 Examples:
   vestibule config diff --config new.yaml --against-running
@@ -113,6 +120,9 @@ enum ConfigCommand {
     /// Print every value that is in force, and where it comes from.
     #[command(after_help = SHOW_EXAMPLES)]
     Show(ConfigArguments),
+    /// Print the JSON Schema of the file, for editors that complete and check while one types.
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema,
     /// Say what a configuration would change in a running instance; changes nothing.
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(DiffArguments),
@@ -169,6 +179,10 @@ pub struct Outcome {
 // === impl Outcome ===
 
 impl Outcome {
+    fn found(text: String) -> Self {
+        Self { code: 0, text, notes: String::new() }
+    }
+
     fn failed(code: u8, notes: String) -> Self {
         Self { code, text: String::new(), notes }
     }
@@ -204,6 +218,7 @@ pub fn main() -> ExitCode {
         Command::Serve(config) => serve::serve(&config),
         Command::Check(config) => tell(&check::check(&config.sources(), look())),
         Command::Config(ConfigCommand::Show(config)) => show(&config.sources()).end(),
+        Command::Config(ConfigCommand::Schema) => Outcome::found(config::schema::text()).end(),
         Command::Config(ConfigCommand::Diff(DiffArguments { config, against_running: _, admin })) => {
             compare::against_running(&config.sources(), &admin.admin, look()).end()
         }

@@ -12,6 +12,7 @@ mod env;
 pub mod facts;
 pub mod origin;
 pub mod plan;
+pub mod schema;
 mod secrets;
 pub mod source;
 pub mod watch;

@@ -1,13 +1,26 @@
 //! The configuration as people meet it: whole files, right and wrong.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and is told by INSTA_UPDATE what to write"
+)]
+
+#[path = "config/keys.rs"]
+mod keys;
+#[path = "config/page.rs"]
+mod page;
+#[path = "config/schema.rs"]
+mod schema;
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use vestibule::config::{self, Diagnostics, Loaded, Look, Sources, document::keys};
+use vestibule::config::{self, Diagnostics, Loaded, Look, Sources, document};
 
 /// Every secret in the broken files contains this.
 const SECRET: &str = "hunter2";
@@ -60,16 +73,16 @@ fn every_mistake_says_what_to_do() {
 fn the_documentation_has_every_key() {
     let page = fs::read_to_string("docs/configuration.md").unwrap();
     let row = |key: &str| page.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
-    let missing: Vec<_> = keys::all()
+    let missing: Vec<_> = document::keys::all()
         .into_iter()
-        .filter(|key| match (row(key), keys::variable(key)) {
+        .filter(|key| match (row(key), document::keys::variable(key)) {
             (Some(row), Some(variable)) => !row.contains(&format!("`{variable}`")),
             (Some(_), None) => false,
             (None, _) => true,
         })
         .collect();
     assert!(missing.is_empty(), "not in docs/configuration.md: {missing:#?}");
-    let known = keys::all();
+    let known = document::keys::all();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     for (key, _) in rows {
         assert!(known.iter().any(|known| known == key), "docs/configuration.md has a key that does not exist: {key}");
@@ -130,9 +143,9 @@ fn variables_and_yaml_are_equal() {
     assert_eq!(variables.plan, yaml.plan);
     // Every variable is used, so that none can be forgotten in the comparison.
     let used = fs::read_to_string("tests/config/everything.env").unwrap();
-    let unused: Vec<_> = keys::all()
+    let unused: Vec<_> = document::keys::all()
         .iter()
-        .filter_map(|key| keys::variable(&key.replace("<name>", "auth0")))
+        .filter_map(|key| document::keys::variable(&key.replace("<name>", "auth0")))
         .filter(|variable| !used.contains(&format!("{variable}=")))
         .collect();
     assert_eq!(unused, Vec::<String>::new());

@@ -1,7 +1,9 @@
 //! The configuration as a person writes it. Types only: every key is here and documented, unknown
 //! ones are refused, nothing is required and nothing is understood yet (`crate::config::compile`).
 
+pub mod described;
 pub mod keys;
+pub mod kind;
 pub mod provider;
 pub mod route;
 pub mod server;
@@ -10,26 +12,33 @@ pub mod value;
 use std::slice;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use kind::{SocketAddress, SocketAddressOrOff, WebUrl};
 pub use provider::{Client, Lifetimes, Provider};
 pub use route::{IdentityHeaders, Route};
 pub use server::{Limits, Log, LogTable, Storage, StorageTable, Tls};
 pub use value::{List, Params, Scalar, SecretList, SecretSource};
 
 /// The whole configuration.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "keys such as `public_url:` and `providers:`")]
+#[schemars(extend("patternProperties" = { "^x-": true }))]
 pub struct Document {
     /// The version of this format: `1`.
+    #[schemars(extend("enum" = [1, "1"]))]
     pub version: Option<Scalar>,
     /// The origin that clients type, `https://mcp.example.com`. Required.
+    #[schemars(with = "WebUrl")]
     pub public_url: Option<String>,
     /// Further host names that are answered.
     pub allowed_hosts: Option<List>,
     /// Where clients connect; default `127.0.0.1:8000`.
+    #[schemars(with = "SocketAddress")]
     pub listen: Option<Scalar>,
     /// Metrics and health, or `off`; default `127.0.0.1:9464`.
+    #[schemars(with = "SocketAddressOrOff")]
     pub admin_listen: Option<Scalar>,
     /// The public listener's certificate; default: plain http, for a reverse proxy in front.
     pub tls: Option<Tls>,
@@ -42,6 +51,7 @@ pub struct Document {
     /// Bounds of the public listener.
     pub limits: Limits,
     /// `ES256` (default), `EdDSA` or `RS256`.
+    #[schemars(extend("enum" = ["ES256", "EdDSA", "RS256"]))]
     pub signing_algorithm: Option<String>,
     /// What is logged and how.
     pub log: Option<Log>,

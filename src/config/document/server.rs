@@ -1,21 +1,25 @@
 //! What concerns the whole process: TLS, storage, limits, logs.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
+use super::kind::{Count, Duration, FilePath, FolderPath, LogFilter, Size};
 use super::value::Scalar;
 
 /// The public listener's certificate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "`{certificate: PATH, key: PATH}`")]
 pub struct Tls {
     /// A PEM file with the server's certificate first, then the rest of its chain. Required.
+    #[schemars(with = "FilePath")]
     pub certificate: Option<String>,
     /// A PEM file with the certificate's private key, not encrypted. Required.
+    #[schemars(with = "FilePath")]
     pub key: Option<String>,
 }
 
@@ -29,32 +33,41 @@ pub enum Storage {
 }
 
 /// Where state lives, in detail.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "`memory`, `embedded` or `{backend: …, path: …}`")]
 pub struct StorageTable {
     /// `embedded` (default): one crash-safe file; `memory`: lost at the end of the process.
+    #[schemars(extend("enum" = ["embedded", "memory"]))]
     pub backend: Option<String>,
     /// The folder of the embedded store; default `./vestibule-data`.
+    #[schemars(with = "FolderPath")]
     pub path: Option<String>,
 }
 
 /// Bounds of the public listener.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a mapping of limits such as `connections: 4096`")]
 pub struct Limits {
     /// Open connections at one time; default 4096.
+    #[schemars(with = "Count")]
     pub connections: Option<Scalar>,
     /// From accept to the end of the request's header; default `10s`.
+    #[schemars(with = "Duration")]
     pub header_timeout: Option<Scalar>,
     /// Bytes of one request's header; default `64KiB`.
+    #[schemars(with = "Size")]
     pub header_bytes: Option<Scalar>,
     /// How long running requests may go on after SIGTERM; default `30s`.
+    #[schemars(with = "Duration")]
     pub drain_timeout: Option<Scalar>,
     /// Registrations from one address in an hour; default 120.
+    #[schemars(with = "Count")]
     pub registrations_per_hour: Option<Scalar>,
     /// Authorization requests from one address in a minute; default 120.
+    #[schemars(with = "Count")]
     pub authorizations_per_minute: Option<Scalar>,
     /// Token requests from one address in a minute; default 600.
+    #[schemars(with = "Count")]
     pub token_requests_per_minute: Option<Scalar>,
 }
 
@@ -68,12 +81,14 @@ pub enum Log {
 }
 
 /// What is logged and how, in detail.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a filter such as `info`, or `{filter: …, format: …}`")]
 pub struct LogTable {
     /// A level or a `tracing` filter, `vestibule=debug,info`; default `info`.
+    #[schemars(with = "LogFilter")]
     pub filter: Option<String>,
     /// `auto` (default: text on a terminal, JSON elsewhere), `text` or `json`.
+    #[schemars(extend("enum" = ["auto", "text", "json"]))]
     pub format: Option<String>,
 }
 
@@ -100,6 +115,17 @@ impl<'de> Deserialize<'de> for Storage {
         }
 
         deserializer.deserialize_any(StorageVisitor)
+    }
+}
+
+impl JsonSchema for Storage {
+    fn schema_name() -> Cow<'static, str> {
+        "Storage".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<StorageTable>();
+        json_schema!({ "title": "word or table", "anyOf": [{ "enum": ["embedded", "memory"] }, table] })
     }
 }
 
@@ -136,6 +162,17 @@ impl<'de> Deserialize<'de> for Log {
         }
 
         deserializer.deserialize_any(LogVisitor)
+    }
+}
+
+impl JsonSchema for Log {
+    fn schema_name() -> Cow<'static, str> {
+        "Log".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<LogTable>();
+        json_schema!({ "title": "filter or table", "anyOf": [{ "type": "string", "examples": ["info", "vestibule=debug,info"] }, table] })
     }
 }
 

@@ -1,6 +1,8 @@
 //! The leaves of a configuration as a person writes them: a text, a scalar, a list, a secret,
 //! parameters. They keep what was written; its meaning is found when the plan is compiled.
 
+mod schema;
+
 use std::{fmt, marker::PhantomData};
 
 use indexmap::IndexMap;
