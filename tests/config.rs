@@ -12,6 +12,8 @@
 mod keys;
 #[path = "config/page.rs"]
 mod page;
+#[path = "config/reference.rs"]
+mod reference;
 #[path = "config/schema.rs"]
 mod schema;
 
@@ -66,45 +68,6 @@ fn every_mistake_says_what_to_do() {
             insta::assert_snapshot!(file.file_stem().unwrap().to_str().unwrap(), text);
         }
     });
-}
-
-/// The page names every key with its variable.
-#[test]
-fn the_documentation_has_every_key() {
-    let page = fs::read_to_string("docs/configuration.md").unwrap();
-    let row = |key: &str| page.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
-    let missing: Vec<_> = document::keys::all()
-        .into_iter()
-        .filter(|key| match (row(key), document::keys::variable(key)) {
-            (Some(row), Some(variable)) => !row.contains(&format!("`{variable}`")),
-            (Some(_), None) => false,
-            (None, _) => true,
-        })
-        .collect();
-    assert!(missing.is_empty(), "not in docs/configuration.md: {missing:#?}");
-    let known = document::keys::all();
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    for (key, _) in rows {
-        assert!(known.iter().any(|known| known == key), "docs/configuration.md has a key that does not exist: {key}");
-    }
-}
-
-/// The page's defaults are the real ones, and its three examples are one configuration.
-#[test]
-fn the_documented_defaults_are_true() {
-    let page = fs::read_to_string("docs/configuration.md").unwrap();
-    let block = |fence: &str| {
-        let (_, rest) = page.split_once(&format!("```{fence}\n")).unwrap();
-        rest.split_once("```").unwrap().0.to_owned()
-    };
-    let secret = [("AUTH0_CLIENT_SECRET".to_owned(), "…".to_owned())];
-    let least = config::from_yaml(&block("yaml"), &secret).unwrap();
-    let defaults = config::from_yaml(&block("yaml defaults"), &secret).unwrap();
-    let variables = block("sh");
-    let environment = variables.lines().filter_map(|line| line.split_once('=')).collect();
-    let variables = config::load(&Sources { environment, ..Sources::default() }).unwrap().plan;
-    assert_eq!(least, defaults);
-    assert_eq!(least, variables);
 }
 
 /// What the examples need from the environment.

@@ -1,5 +1,18 @@
 //! The configuration as a person writes it. Types only: every key is here and documented, unknown
 //! ones are refused, nothing is required and nothing is understood yet (`crate::config::compile`).
+//!
+//! # A new key
+//!
+//! 1. A field with a doc comment: what editors show and the reference says ([`described`] has the
+//!    convention for defaults). A number, a switch, a duration … is an `Option<Scalar>` whose
+//!    `#[schemars(with = "Duration")]` names one of [`kind`]; one of several words is an
+//!    `Option<String>` with `#[schemars(extend("enum" = ["a", "b"]))]`.
+//! 2. A new table derives the same and has a row in [`keys::all`].
+//! 3. What it means: `crate::config::compile`, [`plan`](crate::config::plan), the variable, facts.
+//! 4. `tests/config/everything.yaml` and `.env`, mistakes in `tests/config/broken`.
+//! 5. `INSTA_UPDATE=always cargo test --test config` writes the schema, the tables of
+//!    `docs/configuration.md` and the golden texts. Read the difference; the tests say what is
+//!    forgotten, and whether schema and `compile` disagree.
 
 pub mod described;
 pub mod keys;
@@ -26,36 +39,42 @@ pub use value::{List, Params, Scalar, SecretList, SecretSource};
 #[serde(default, deny_unknown_fields, expecting = "keys such as `public_url:` and `providers:`")]
 #[schemars(extend("patternProperties" = { "^x-": true }))]
 pub struct Document {
-    /// The version of this format: `1`.
+    /// Version of this format; default `1`.
     #[schemars(extend("enum" = [1, "1"]))]
     pub version: Option<Scalar>,
-    /// The origin that clients type, `https://mcp.example.com`. Required.
+    /// The origin that clients type: scheme, host and port, no path. `https`, or `http` on
+    /// localhost, `127.0.0.1` and `[::1]`. It is never taken from a request. Required.
     #[schemars(with = "WebUrl")]
     pub public_url: Option<String>,
-    /// Further host names that are answered.
+    /// Further `Host` values that are answered, with the port if it is not the usual one.
     pub allowed_hosts: Option<List>,
-    /// Where clients connect; default `127.0.0.1:8000`.
+    /// Where clients (or the reverse proxy in front) connect; default `127.0.0.1:8000`.
     #[schemars(with = "SocketAddress")]
     pub listen: Option<Scalar>,
-    /// Metrics and health, or `off`; default `127.0.0.1:9464`.
+    /// Where metrics, health and status are, for operators only; default `127.0.0.1:9464`. They are
+    /// never on the public listener.
     #[schemars(with = "SocketAddressOrOff")]
     pub admin_listen: Option<Scalar>,
-    /// The public listener's certificate; default: plain http, for a reverse proxy in front.
+    /// The public listener's certificate; default: none, plain http. Without it, a reverse proxy
+    /// has to speak https in front.
     pub tls: Option<Tls>,
-    /// Where state lives; default embedded in `./vestibule-data`.
+    /// Where registrations, grants and keys live; default `embedded`.
     pub storage: Option<Storage>,
-    /// The root secret, or several of which the first seals; default: made and kept by the store.
+    /// The root secret, at least 32 characters, that seals everything stored; default: made and
+    /// kept by the embedded store. In a list, the first one seals and all open: put a new one in
+    /// front to replace it.
     pub secret: Option<SecretList>,
-    /// Addresses (`10.0.0.0/8`) of reverse proxies whose forwarded headers are believed.
+    /// Addresses and networks (`10.0.0.0/8`) of peers whose `Forwarded` and `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Option<List>,
     /// Bounds of the public listener.
     pub limits: Limits,
-    /// `ES256` (default), `EdDSA` or `RS256`.
+    /// How access tokens are signed; default `ES256`.
     #[schemars(extend("enum" = ["ES256", "EdDSA", "RS256"]))]
     pub signing_algorithm: Option<String>,
-    /// What is logged and how.
+    /// What is logged; default `info`.
     pub log: Option<Log>,
-    /// The OIDC upstreams by name. At least one.
+    /// The OIDC upstreams. A name has lower-case letters, digits, `-` and `_`, begins with a
+    /// letter, and has at most 32 characters. Required.
     pub providers: IndexMap<String, Provider>,
 }
 

@@ -41,7 +41,7 @@ fn describe(object: &mut Map<String, Value>) {
     object.remove("default");
     let Some(Value::String(text)) = object.get_mut("description") else { return };
     *text = text.replace('\n', " ");
-    if let Some(value) = Described::read(text).literal_default().and_then(|text| serde_yaml::from_str(text).ok()) {
+    if let Some(value) = Described::read(text).value.and_then(|text| serde_yaml::from_str(&text).ok()) {
         object.insert("default".to_owned(), value);
     }
 }

@@ -53,10 +53,24 @@ impl Key {
     }
 }
 
-/// Every key, in the order of the types.
+/// Every key in the order of the types, what belongs to a table right behind it.
 pub(crate) fn all() -> Vec<Key> {
+    fn sorted(known: &[String], prefix: &str, found: &mut Vec<String>) {
+        let right_below =
+            |path: &&String| path.strip_prefix(prefix).is_some_and(|key| !key.replace(".<name>", "").contains('.'));
+        for path in known.iter().filter(right_below) {
+            found.push(path.clone());
+            for table in ["", "[]", ".<name>"] {
+                sorted(known, &format!("{path}{table}."), found);
+            }
+        }
+    }
     let root = schema::schema().to_value();
-    keys::all()
+    let known = keys::all();
+    let mut paths = Vec::new();
+    sorted(&known, "", &mut paths);
+    assert_eq!(paths.len(), known.len());
+    paths
         .into_iter()
         .map(|path| {
             let property = path.split('.').fold(root.clone(), |at, step| property(&root, &at, step, &path));
@@ -76,7 +90,7 @@ pub(crate) fn in_the_schema() -> Vec<String> {
         for (key, property) in at["properties"].as_object().into_iter().flatten() {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             // `{env: NAME}` is a value, not a key.
-            if !matches!(resolve(root, property)["title"].as_str(), Some("secret")) {
+            if !resolve(root, property)["title"].as_str().is_some_and(|title| title.starts_with("secret")) {
                 walk(root, property, &path, found);
                 walk(root, &property["items"], &format!("{path}[]"), found);
                 walk(root, &property["additionalProperties"], &format!("{path}.<name>"), found);
@@ -149,6 +163,9 @@ fn kind(root: &Value, property: &Value) -> Kind {
     match (definition["title"].as_str(), definition["type"].as_str()) {
         (Some("value"), _) => Kind::Unsaid,
         (Some(title), _) => Kind::Named(title.to_owned()),
+        (None, Some("object")) if definition["additionalProperties"].is_object() => {
+            Kind::Named("table by name".to_owned())
+        }
         (None, Some("object")) => Kind::Table,
         (None, Some("array")) => Kind::Tables,
         (None, Some("string")) => Kind::Text,

@@ -168,7 +168,7 @@ fn the_schema_and_compile_agree() {
             }
             assert_eq!(written, &known, "{}: the schema's words and those of compile", key.path);
             words += 1;
-        } else if key.type_name() != "word or table" {
+        } else {
             assert!(known.is_empty(), "{}: add #[schemars(extend(\"enum\" = {known:?}))]", key.path);
         }
     }

@@ -48,9 +48,15 @@ pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Du
         ));
     }
     let duration = humantime::parse_duration(text).map_err(|_| Refusal::new("is no duration", examples))?;
-    within(duration, &least, &most, |bound| {
-        humantime::format_duration(*bound).to_string().replace("days", "d").replace("day", "d").replace(' ', "")
-    })
+    within(duration, &least, &most, |bound| in_one_unit(*bound))
+}
+
+/// A bound in the largest unit that needs no fraction: `90d`, not `2months 29days …`.
+fn in_one_unit(duration: Duration) -> String {
+    const UNITS: [(u128, &str); 5] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+    let millis = duration.as_millis();
+    let whole = UNITS.iter().find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit));
+    whole.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", millis / unit))
 }
 
 /// A number of bytes, with a unit or without.

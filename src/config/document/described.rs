@@ -1,10 +1,11 @@
 //! What a doc comment of a key says: its meaning, and its default by one convention.
 //!
-//! The comment of every key is shown by editors and becomes its row in `docs/configuration.md`:
+//! The comment is shown by editors, and becomes the key's row in `docs/configuration.md`:
 //!
 //! ```text
-//! /// An access token; default `15m`. It is shorter when …      meaning; default …. more meaning
-//! /// The application's identifier. Required.                   a sentence that begins with "Required"
+//! An access token; default `15m`. It is shorter when …    "; default" and a value, up to the full stop
+//! What people read; default: the provider's name.         a colon, and words
+//! The application's identifier. Required.                 a sentence that begins with "Required"
 //! ```
 
 /// A doc comment, read.
@@ -12,8 +13,10 @@
 pub struct Described {
     /// Everything else.
     pub meaning: String,
-    /// `` `15m` ``, or words; `None` if nothing is said.
+    /// What is said about the default.
     pub default: Option<String>,
+    /// The default, if it is a value that one could write.
+    pub value: Option<String>,
     /// What follows the word "Required", up to the end of its sentence.
     pub required: Option<String>,
 }
@@ -23,20 +26,22 @@ pub struct Described {
 impl Described {
     /// Reads a comment on one line.
     pub fn read(text: &str) -> Self {
-        let (text, default) = cut(text, "; default").map_or((text.to_owned(), None), |(before, inside, after)| {
-            (format!("{before}.{after}"), Some(inside.trim_start_matches(':').trim().to_owned()))
-        });
-        let (meaning, required) = match cut(&text, "Required") {
-            Some((before, inside, after)) => (format!("{before}{after}"), Some(inside.trim().to_owned())),
-            None => (text, None),
+        let (text, default) = match cut(text, "; default") {
+            Some((before, default, after)) => (format!("{before}.{after}"), Some(default)),
+            None => (text.to_owned(), None),
         };
-        Self { meaning: meaning.trim().replace("  ", " "), default, required }
-    }
-
-    /// The default, if it is a value that one could write.
-    pub fn literal_default(&self) -> Option<&str> {
-        let inside = self.default.as_deref()?.strip_prefix('`')?.strip_suffix('`')?;
-        (!inside.contains('`')).then_some(inside)
+        let value = default.and_then(|text| text.strip_prefix(" `")?.split_once('`'));
+        let value = value.filter(|(_, words)| words.is_empty() || words.starts_with(','));
+        let (meaning, required) = match cut(&text, "Required") {
+            Some((before, words, after)) => (format!("{}{after}", before.trim_end()), Some(words.to_owned())),
+            None => (text.clone(), None),
+        };
+        Self {
+            meaning,
+            default: default.map(|text| text.trim_start_matches(':').trim().to_owned()),
+            value: value.map(|(value, _)| value.to_owned()),
+            required,
+        }
     }
 }
 
@@ -61,13 +66,20 @@ mod tests {
     fn a_default_is_found_in_its_sentence() {
         let read = Described::read("An access token; default `1.5 m`. It is shorter.");
         assert_eq!(read.meaning, "An access token. It is shorter.");
-        assert_eq!(read.literal_default(), Some("1.5 m"));
-        let read = Described::read("What people read; default: the preset's, else `x`.");
-        assert_eq!(
-            (read.meaning.as_str(), read.default.as_deref()),
-            ("What people read.", Some("the preset's, else `x`"))
-        );
-        assert_eq!(read.literal_default(), None);
+        assert_eq!((read.default.as_deref(), read.value.as_deref()), (Some("`1.5 m`"), Some("1.5 m")));
+        let read = Described::read("What it is; default `auto`, text on a terminal.");
+        assert_eq!(read.value.as_deref(), Some("auto"));
+        assert_eq!(read.default.as_deref(), Some("`auto`, text on a terminal"));
+    }
+
+    #[test]
+    fn a_default_may_be_words() {
+        for text in ["A path; default: `/` for one, `/<name>` for several.", "A path; default `/` and more."] {
+            assert_eq!(Described::read(text).value, None);
+        }
+        let read = Described::read("What people read; default: the preset's.");
+        assert_eq!(read.meaning, "What people read.");
+        assert_eq!(read.default.as_deref(), Some("the preset's"));
     }
 
     #[test]
@@ -75,7 +87,7 @@ mod tests {
         let read = Described::read("The origin. Required. No path.");
         assert_eq!((read.meaning.as_str(), read.required.as_deref()), ("The origin. No path.", Some("")));
         let read = Described::read("Sent along. Required for `auth0`.");
-        assert_eq!(read.required.as_deref(), Some("for `auth0`"));
+        assert_eq!(read.required.as_deref(), Some(" for `auth0`"));
         assert_eq!(Described::read("Nothing. Said").required, None);
     }
 }

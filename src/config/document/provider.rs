@@ -13,47 +13,52 @@ use super::{
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a mapping with `config_url:`, `client_id:`, `routes:` …")]
 pub struct Provider {
-    /// What is known about this provider: `oidc` (default, nothing) or `auth0`.
+    /// What is known about this provider; default `oidc`. `auth0` fills `display_name`,
+    /// and demands an `audience`.
     #[schemars(extend("enum" = ["oidc", "auth0"]))]
     pub preset: Option<String>,
-    /// What people read, "Sign in with …"; default: the preset's, else the provider's name.
+    /// What people read on the consent page; default: the preset's, else the provider's name.
     pub display_name: Option<String>,
-    /// Path prefix of everything of this provider; default `/` for the only one, else `/<name>`.
+    /// Prefix of everything of this provider; `public_url` with it is our issuer; default: `/`
+    /// for one provider, `/<name>` for several.
     #[schemars(with = "UrlPath")]
     pub mount: Option<String>,
-    /// The discovery document, ending in `/.well-known/openid-configuration`. Required.
+    /// The discovery document; ends in `/.well-known/openid-configuration`. Required.
     #[schemars(with = "WebUrl")]
     pub config_url: Option<String>,
     /// The application's identifier. Required.
     pub client_id: Option<String>,
-    /// The application's secret; leave it out for a public application.
+    /// The application's secret; default: none, a public application.
     pub client_secret: Option<SecretSource>,
-    /// `client_secret_basic`, `client_secret_post` or `none`; default: what the provider says.
+    /// How we authenticate at the provider's token endpoint; default: by the provider's metadata,
+    /// basic first.
     #[schemars(extend("enum" = ["client_secret_basic", "client_secret_post", "none"]))]
     pub token_endpoint_auth_method: Option<String>,
     /// Sent as `audience` at sign-in, exchange and refresh. Required for `auth0`.
     pub audience: Option<String>,
-    /// Asked for at every sign-in and demanded of it; default `openid`, which is always added.
+    /// Asked for at every sign-in and demanded of what was granted; default `[openid]`. `openid` is
+    /// always added.
     pub required_scopes: Option<List>,
     /// Everything that clients may ask for; default: the required ones and those of the routes.
     pub valid_scopes: Option<List>,
     /// Where the provider sends the browser back to, below the mount; default `/auth/callback`.
     #[schemars(with = "UrlPath")]
     pub redirect_path: Option<String>,
-    /// Sent to the authorization endpoint in addition.
+    /// Sent to the authorization endpoint in addition, such as `{prompt: login}`. As a variable:
+    /// `prompt=login&connection=x`, or a JSON object.
     pub extra_authorize_params: Option<Params>,
-    /// Sent to the token endpoint in addition.
+    /// Sent to the token endpoint in addition, at exchange and refresh.
     pub extra_token_params: Option<Params>,
-    /// Ask the provider for a refresh token; default `true`.
+    /// Ask the provider for a refresh token, if it knows `offline_access`; default `true`.
     #[schemars(with = "Switch")]
     pub offline_access: Option<Scalar>,
-    /// Clients may register themselves; default `true`.
+    /// Clients may register themselves (RFC 7591); default `true`.
     #[schemars(with = "Switch")]
     pub dynamic_registration: Option<Scalar>,
-    /// Clients may be described by client ID metadata documents; default `true`.
+    /// Clients may be described by a document at the URL that is their identifier; default `true`.
     #[schemars(with = "Switch")]
     pub client_id_metadata_documents: Option<Scalar>,
-    /// Application schemes (`cursor`) that clients may redirect to; default: all harmless ones.
+    /// Schemes of applications (`cursor`) that clients may redirect to; default: all harmless ones.
     pub private_use_schemes: Option<List>,
     /// Clients that need no registration.
     pub clients: Vec<Client>,
@@ -62,10 +67,11 @@ pub struct Provider {
     /// Deadline of one request to the provider; default `10s`.
     #[schemars(with = "Duration")]
     pub timeout: Option<Scalar>,
-    /// The provider may be reached by plain http; default: only if it is on this machine.
+    /// The provider may be reached by plain http and at private addresses; default `false`. For a
+    /// provider on the same machine or in the same cluster only.
     #[schemars(with = "Switch")]
     pub allow_insecure_http: Option<Scalar>,
-    /// What is protected. At least one.
+    /// What is protected. Required.
     pub routes: Vec<Route>,
 }
 
@@ -77,11 +83,12 @@ pub struct Client {
     pub client_id: Option<String>,
     /// What people read on the consent page; default: the identifier.
     pub name: Option<String>,
-    /// Leave it out for a public client.
+    /// Its secret; default: none, a public client.
     pub secret: Option<SecretSource>,
-    /// Where it may be answered. At least one.
+    /// Where it may be answered; `https`, `http` on loopback (any port), or an application's
+    /// scheme. Required.
     pub redirect_uris: Option<List>,
-    /// The operator vouches for it: no consent page; default `false`.
+    /// You vouch for it: no consent page; default `false`.
     #[schemars(with = "Switch")]
     pub skip_consent: Option<Scalar>,
 }
@@ -93,19 +100,21 @@ pub struct Lifetimes {
     /// From the authorization request to the return from the provider; default `15m`.
     #[schemars(with = "Duration")]
     pub transaction: Option<Scalar>,
-    /// An authorization code; default `60s`, at most `10m`.
+    /// An authorization code; default `60s`.
     #[schemars(with = "Duration")]
     pub code: Option<Scalar>,
-    /// An access token; default `15m`.
+    /// An access token; default `15m`. It is shorter when the provider's token ends sooner and
+    /// cannot be refreshed.
     #[schemars(with = "Duration")]
     pub access_token: Option<Scalar>,
     /// A refresh token that is not used; default `30d`.
     #[schemars(with = "Duration")]
     pub refresh_token: Option<Scalar>,
-    /// A grant, however often it was refreshed; default `90d`.
+    /// A grant, however often it is refreshed; default `90d`. Then people sign in again.
     #[schemars(with = "Duration")]
     pub grant: Option<Scalar>,
-    /// How long a replaced refresh token still gets the same successor; default `60s`.
+    /// How long a replaced refresh token still gets the same successor, for answers that were lost;
+    /// default `60s`.
     #[schemars(with = "Duration")]
     pub refresh_grace: Option<Scalar>,
 }

@@ -10,28 +10,32 @@ use super::value::{List, Scalar};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a mapping with `path:` and `backend:`")]
 pub struct Route {
-    /// The path below the mount; it and everything below it is forwarded. Required.
+    /// Path below the mount; `/` is the mount itself. Everything below it belongs to it. Required,
+    /// but `/mcp` for variables.
     #[schemars(with = "UrlPath")]
     pub path: Option<String>,
-    /// The protected server, `http://127.0.0.1:3000/mcp`. Required.
+    /// The protected server. Its path replaces the route's. Required.
     #[schemars(with = "WebUrl")]
     pub backend: Option<String>,
-    /// What a token must carry besides the provider's required scopes.
+    /// What a token must carry besides the provider's `required_scopes`.
     pub scopes: Option<List>,
     /// To connect to the backend, TLS included; default `5s`.
     #[schemars(with = "Duration")]
     pub connect_timeout: Option<Scalar>,
-    /// From the request to the response's header, the body has no deadline; default `5m`.
+    /// From the request to the response's header; default `5m`. Bodies and streams have no
+    /// deadline.
     #[schemars(with = "Duration")]
     pub response_timeout: Option<Scalar>,
-    /// Bytes of one request body; default `16MiB`.
+    /// Size of one request's body; default `16MiB`.
     #[schemars(with = "Size")]
     pub max_body: Option<Scalar>,
-    /// Browser origins that may call it besides our own; `*` is any.
+    /// Browser origins that may call it besides `public_url`; `*` is any.
     pub allowed_origins: Option<List>,
-    /// Which headers tell the backend who calls.
+    /// Headers that tell the backend who calls; `off` leaves one out. All are removed from what a
+    /// client sends.
     pub identity_headers: IdentityHeaders,
-    /// `none` (default), `provider_token` or `assertion`.
+    /// What the backend receives in `Authorization`: nothing, the provider's access token, or a JWT
+    /// about the caller; default `none`. The client's own token never goes there.
     #[schemars(extend("enum" = ["none", "provider_token", "assertion"]))]
     pub backend_authorization: Option<String>,
 }
@@ -43,16 +47,17 @@ pub struct IdentityHeaders {
     /// The provider's `sub`; default `x-vestibule-subject`.
     #[schemars(with = "Header")]
     pub subject: Option<String>,
-    /// A verified e-mail address; default `x-vestibule-email`.
+    /// The e-mail address, if the provider says that it is verified; default `x-vestibule-email`.
     #[schemars(with = "Header")]
     pub email: Option<String>,
-    /// Granted scopes; default `x-vestibule-scopes`.
+    /// The granted scopes, separated by spaces; default `x-vestibule-scopes`.
     #[schemars(with = "Header")]
     pub scopes: Option<String>,
     /// The client's identifier; default `x-vestibule-client`.
     #[schemars(with = "Header")]
     pub client: Option<String>,
-    /// A short-lived JWT signed by us; default `off`.
+    /// A short-lived JWT about the caller, signed by us, with the backend as audience; default
+    /// `off`.
     #[schemars(with = "Header")]
     pub assertion: Option<String>,
 }

@@ -15,10 +15,10 @@ use super::value::Scalar;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "`{certificate: PATH, key: PATH}`")]
 pub struct Tls {
-    /// A PEM file with the server's certificate first, then the rest of its chain. Required.
+    /// PEM: the server's certificate first, then the rest of its chain. Required.
     #[schemars(with = "FilePath")]
     pub certificate: Option<String>,
-    /// A PEM file with the certificate's private key, not encrypted. Required.
+    /// PEM: the certificate's private key, not encrypted; ECDSA, Ed25519 or RSA. Required.
     #[schemars(with = "FilePath")]
     pub key: Option<String>,
 }
@@ -36,10 +36,12 @@ pub enum Storage {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "`memory`, `embedded` or `{backend: …, path: …}`")]
 pub struct StorageTable {
-    /// `embedded` (default): one crash-safe file; `memory`: lost at the end of the process.
+    /// The kind of store; default `embedded`, one crash-safe file. With `memory`, everything is lost
+    /// at the end of the process.
     #[schemars(extend("enum" = ["embedded", "memory"]))]
     pub backend: Option<String>,
-    /// The folder of the embedded store; default `./vestibule-data`.
+    /// The embedded store's folder; default `./vestibule-data`. It is made with mode 0700 if it does
+    /// not exist.
     #[schemars(with = "FolderPath")]
     pub path: Option<String>,
 }
@@ -48,25 +50,25 @@ pub struct StorageTable {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a mapping of limits such as `connections: 4096`")]
 pub struct Limits {
-    /// Open connections at one time; default 4096.
+    /// Open connections at one time; default `4096`.
     #[schemars(with = "Count")]
     pub connections: Option<Scalar>,
     /// From accept to the end of the request's header; default `10s`.
     #[schemars(with = "Duration")]
     pub header_timeout: Option<Scalar>,
-    /// Bytes of one request's header; default `64KiB`.
+    /// Size of one request's header; default `64KiB`.
     #[schemars(with = "Size")]
     pub header_bytes: Option<Scalar>,
     /// How long running requests may go on after SIGTERM; default `30s`.
     #[schemars(with = "Duration")]
     pub drain_timeout: Option<Scalar>,
-    /// Registrations from one address in an hour; default 120.
+    /// Registrations from one client address in an hour; default `120`.
     #[schemars(with = "Count")]
     pub registrations_per_hour: Option<Scalar>,
-    /// Authorization requests from one address in a minute; default 120.
+    /// Authorization requests from one client address in a minute; default `120`.
     #[schemars(with = "Count")]
     pub authorizations_per_minute: Option<Scalar>,
-    /// Token requests from one address in a minute; default 600.
+    /// Token requests from one client address in a minute; default `600`.
     #[schemars(with = "Count")]
     pub token_requests_per_minute: Option<Scalar>,
 }
@@ -84,10 +86,11 @@ pub enum Log {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a filter such as `info`, or `{filter: …, format: …}`")]
 pub struct LogTable {
-    /// A level or a `tracing` filter, `vestibule=debug,info`; default `info`.
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`), or by module (`vestibule=debug,info`);
+    /// default `info`.
     #[schemars(with = "LogFilter")]
     pub filter: Option<String>,
-    /// `auto` (default: text on a terminal, JSON elsewhere), `text` or `json`.
+    /// Text or JSON; default `auto`, text on a terminal and JSON elsewhere.
     #[schemars(extend("enum" = ["auto", "text", "json"]))]
     pub format: Option<String>,
 }
@@ -125,7 +128,7 @@ impl JsonSchema for Storage {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let table = generator.subschema_for::<StorageTable>();
-        json_schema!({ "title": "word or table", "anyOf": [{ "enum": ["embedded", "memory"] }, table] })
+        json_schema!({ "title": "`embedded`, `memory` or table", "anyOf": [{ "enum": ["embedded", "memory"] }, table] })
     }
 }
 

@@ -78,6 +78,6 @@ impl JsonSchema for SecretList {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let secret = generator.subschema_for::<SecretSource>();
-        json_schema!({ "title": "secret", "anyOf": [secret, { "type": "array", "items": secret }] })
+        json_schema!({ "title": "secret or list of secrets", "anyOf": [secret, { "type": "array", "items": secret }] })
     }
 }
