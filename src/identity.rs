@@ -1,12 +1,17 @@
 //! Who signed in, as the provider told it.
 
+mod member;
+
 use serde::{Deserialize, Serialize};
 
+pub use member::{MemberPath, NoMember};
+
 /// The person (or service) behind a grant. Everything here comes from a verified ID token or from
-/// the provider's user info endpoint; nothing from a client or a browser.
+/// the provider's own API about its users; nothing from a client or a browser.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The provider's own issuer (`iss` of the ID token).
+    /// The provider's own issuer (`iss` of the ID token; of a provider without ID tokens the one that
+    /// is configured, else the origin of its authorization endpoint).
     pub issuer: String,
     /// `sub`: stable and unique within the issuer.
     pub subject: String,
@@ -19,7 +24,8 @@ pub struct Identity {
     /// `name` or `preferred_username`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// All other claims of the ID token, for policies and headers.
+    /// All other claims of the ID token (or members of the user API's answer), for policies and
+    /// headers.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub claims: serde_json::Map<String, serde_json::Value>,
 }

@@ -190,7 +190,7 @@ impl Live {
         for provider in &plan.providers {
             // Another document is another provider, whatever its name: it has nothing of the old one.
             let before =
-                known.get(provider.name.as_str()).filter(|known| known.core.plan.config_url == provider.config_url);
+                known.get(provider.name.as_str()).filter(|known| known.core.plan.source() == provider.source());
             let runtime = match before {
                 Some(same) if same.core.is_for(provider, &server) && Arc::ptr_eq(&same.limiters, &limiters) => {
                     Arc::clone(same)

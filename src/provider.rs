@@ -1,16 +1,22 @@
-//! We as OpenID Connect client of one provider: discovery, sign-in, exchange, refresh, revocation.
+//! We as client of one provider, by OpenID Connect or by OAuth 2.0 alone: discovery, sign-in,
+//! exchange, refresh, revocation.
 //!
 //! A provider that is down never stops the process: it is "not ready", tried again in the
 //! background and whenever somebody wants to sign in, and what was once learnt stays in use.
 
+mod authorize;
 mod claims;
+mod client_auth;
 mod discovery;
 mod error;
 mod http_client;
 mod keys;
 mod login;
+mod metadata;
 mod renew;
+mod token_answer;
 pub mod tokens;
+mod user_api;
 
 use std::{
     sync::{Arc, Weak},
@@ -32,7 +38,7 @@ use crate::{
 use discovery::{Discovered, DiscoveryError};
 use error::clean;
 use http_client::Http;
-use keys::{Keys, KeysError};
+use keys::{KeySet, Keys, KeysError};
 
 pub use error::LoginError;
 pub use login::{CallbackParameters, Login};
@@ -65,9 +71,10 @@ pub struct Readiness {
     pub ready: bool,
     /// What went wrong last, if the last attempt failed.
     pub reason: Option<String>,
-    /// When the metadata in use were fetched.
+    /// When the metadata in use were fetched; `None` also for a provider whose endpoints are
+    /// configured.
     pub discovery_at: Option<Timestamp>,
-    /// When the keys in use were fetched.
+    /// When the keys in use were fetched; `None` also for a provider without ID tokens.
     pub jwks_at: Option<Timestamp>,
 }
 
@@ -86,16 +93,8 @@ impl Provider {
     /// Puts a provider together; nothing is fetched until [`start`](Self::start) or the first
     /// sign-in.
     pub fn new(plan: Arc<ProviderPlan>, egress: Egress, clock: Clock, metrics: ProviderMetrics) -> Arc<Self> {
-        Arc::new(Self {
-            plan,
-            http: Http::new(egress, metrics.clone()),
-            clock,
-            metrics,
-            discovered: ArcSwapOption::empty(),
-            keys: Keys::new(),
-            last_failure: ArcSwapOption::empty(),
-            attempt: Mutex::new(None),
-        })
+        let discovered = written(&plan);
+        Self::starting_with(discovered, None, plan, egress, clock, metrics)
     }
 
     /// A provider of the same name with a new plan: what `before` learnt stays in use where it fits,
@@ -107,15 +106,28 @@ impl Provider {
         clock: Clock,
         metrics: ProviderMetrics,
     ) -> Arc<Self> {
-        let kept = (before.plan.config_url == plan.config_url).then(|| before.known()).flatten();
-        let discovered = kept.and_then(|known| known.with_plan(&plan)).map(Arc::new);
-        let keys = discovered.as_ref().and_then(|_| before.keys.current());
+        let before_known = before.known().filter(|_| before.plan.config_url == plan.config_url);
+        let discovered = written(&plan).or_else(|| before_known.as_ref()?.with_plan(&plan));
+        let keys_of = |known: &Discovered| known.jwks_uri().cloned();
+        let same_keys = discovered.as_ref().map(keys_of) == before_known.as_deref().map(keys_of);
+        let keys = before.keys.current().filter(|_| same_keys);
+        Self::starting_with(discovered, keys, plan, egress, clock, metrics)
+    }
+
+    fn starting_with(
+        discovered: Option<Discovered>,
+        keys: Option<Arc<KeySet>>,
+        plan: Arc<ProviderPlan>,
+        egress: Egress,
+        clock: Clock,
+        metrics: ProviderMetrics,
+    ) -> Arc<Self> {
         Arc::new(Self {
             plan,
             http: Http::new(egress, metrics.clone()),
             clock,
             metrics,
-            discovered: ArcSwapOption::new(discovered),
+            discovered: ArcSwapOption::new(discovered.map(Arc::new)),
             keys: Keys::starting_with(keys),
             last_failure: ArcSwapOption::empty(),
             attempt: Mutex::new(None),
@@ -123,7 +135,8 @@ impl Provider {
     }
 
     /// Learns metadata and keys in the background, at once and then every hour; after a failure
-    /// soon again. The task ends by itself when the provider is dropped.
+    /// soon again. The task ends by itself when the provider is dropped, or when there is nothing to
+    /// learn.
     pub fn start(self: &Arc<Self>) -> JoinHandle<()> {
         tokio::spawn(keep_fresh(Arc::downgrade(self)))
     }
@@ -131,19 +144,23 @@ impl Provider {
     /// Whether sign-in is possible, and if not, why.
     pub fn readiness(&self) -> Readiness {
         let discovered = self.discovered.load();
-        let keys = self.keys.current();
         Readiness {
-            ready: discovered.is_some() && keys.is_some(),
+            ready: self.known().is_some(),
             reason: self.last_failure.load().as_ref().map(|reason| reason.as_str().to_owned()),
-            discovery_at: discovered.as_ref().map(|known| known.at),
-            jwks_at: keys.map(|keys| keys.at),
+            discovery_at: discovered.as_ref().and_then(|known| known.at),
+            jwks_at: self.keys.current().map(|keys| keys.at),
         }
     }
 
-    /// The metadata, if keys are known too.
+    /// The metadata, if the keys are known too that sign-in needs.
     fn known(&self) -> Option<Arc<Discovered>> {
-        self.keys.current()?;
-        self.discovered.load_full()
+        let has_keys = |known: &Arc<Discovered>| known.jwks_uri().is_none() || self.keys.current().is_some();
+        self.discovered.load_full().filter(has_keys)
+    }
+
+    /// Nothing has to be fetched before people can sign in, now or later.
+    fn is_settled(&self) -> bool {
+        self.plan.config_url.is_none() && self.known().is_some_and(|known| known.jwks_uri().is_none())
     }
 
     /// The metadata; when nothing is known yet, learns it now. All who wait share one attempt.
@@ -198,20 +215,30 @@ impl Provider {
 
     async fn learn_both(&self) -> Result<Arc<Discovered>, RefreshError> {
         let fetched = Discovered::fetch(&self.plan, &self.http, self.clock.now()).await;
-        let before = self.discovered.load_full();
-        let outcome = match &fetched {
-            Ok(new) if before.is_some_and(|before| new.is_unchanged(&before)) => Refresh::Unchanged,
-            Ok(_) => Refresh::Ok,
-            Err(DiscoveryError::IssuerMismatch { .. }) => Refresh::IssuerMismatch,
-            Err(_) => Refresh::Error,
-        };
-        self.metrics.discovery(outcome, self.clock.now().0);
+        if self.plan.config_url.is_some() {
+            let before = self.discovered.load_full();
+            let outcome = match &fetched {
+                Ok(new) if before.is_some_and(|before| new.is_unchanged(&before)) => Refresh::Unchanged,
+                Ok(_) => Refresh::Ok,
+                Err(DiscoveryError::IssuerMismatch { .. }) => Refresh::IssuerMismatch,
+                Err(_) => Refresh::Error,
+            };
+            self.metrics.discovery(outcome, self.clock.now().0);
+        }
         let discovered = Arc::new(fetched?);
         self.discovered.store(Some(Arc::clone(&discovered)));
-        let trigger = if self.keys.current().is_some() { JwksTrigger::Interval } else { JwksTrigger::Startup };
-        self.keys.fetch(&discovered.jwks_uri, trigger, &self.http, &self.clock, &self.metrics).await?;
+        if let Some(jwks_uri) = discovered.jwks_uri() {
+            let trigger = if self.keys.current().is_some() { JwksTrigger::Interval } else { JwksTrigger::Startup };
+            self.keys.fetch(jwks_uri, trigger, &self.http, &self.clock, &self.metrics).await?;
+        }
         Ok(discovered)
     }
+}
+
+/// What is known of a provider without a document before anybody was asked. What is wrong with it is
+/// said by the first attempt to learn it.
+fn written(plan: &ProviderPlan) -> Option<Discovered> {
+    if plan.config_url.is_some() { None } else { Discovered::written(plan).ok() }
 }
 
 async fn keep_fresh(provider: Weak<Provider>) {
@@ -221,6 +248,9 @@ async fn keep_fresh(provider: Weak<Provider>) {
             return;
         };
         let refreshed = strong.refresh().await;
+        if strong.is_settled() {
+            return;
+        }
         drop(strong);
         failures = if refreshed.is_ok() { 0 } else { failures + 1 };
         let pause = if failures == 0 { REFRESH_INTERVAL } else { backoff(failures, random_fraction()) };

@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     config::plan::{
-        BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, RoutePlan, SigningAlgorithm, StaticClient,
+        BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, ProtocolPlan, RoutePlan, SigningAlgorithm,
+        StaticClient,
     },
     identity::Identity,
     metrics::Metrics,
@@ -410,7 +411,8 @@ pub(super) fn plan() -> ProviderPlan {
         display_name: "Auth0".into(),
         mount: "/".into(),
         issuer: Issuer::new(&public_url, "/"),
-        config_url: Url::parse("https://idp.example/.well-known/openid-configuration").unwrap(),
+        config_url: Some(Url::parse("https://idp.example/.well-known/openid-configuration").unwrap()),
+        protocol: ProtocolPlan::default(),
         client_id: "at-the-provider".into(),
         client_secret: None,
         token_endpoint_auth_method: None,

@@ -39,7 +39,7 @@ fn write_provider(text: &mut String, origin: &str, provider: &ProviderPlan) -> f
     line(text, 2, "issuer", provider.issuer.as_str())?;
     let mount = provider.mount.trim_end_matches('/');
     line(text, 2, "metadata", &format!("{origin}/.well-known/oauth-authorization-server{mount}"))?;
-    line(text, 2, "sign-in from", provider.config_url.as_str())?;
+    line(text, 2, "sign-in from", provider.source())?;
     provider.routes.iter().try_for_each(|route| write_route(text, origin, route))
 }
 

@@ -12,7 +12,7 @@ use crate::config::{
 /// Column of the sources, where lines are short enough.
 const COLUMN: usize = 64;
 /// What follows from other keys and cannot be written.
-const DERIVED: [&str; 4] = ["issuer", "callback_url", "resource", "id"];
+const DERIVED: [&str; 4] = ["issuer_url", "callback_url", "resource", "id"];
 
 /// Draws one configuration.
 struct Page<'a> {

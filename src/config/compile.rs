@@ -4,8 +4,11 @@
 //! them at once.
 
 mod application;
+mod endpoints;
+mod identity;
 mod lifetimes;
 mod overlap;
+mod protocol;
 mod provider;
 mod report;
 mod route;

@@ -77,7 +77,7 @@ impl Diff {
     }
 
     /// Providers whose grants end: those that are gone, and those that are another one now, because
-    /// another discovery document describes them.
+    /// another discovery document describes them, or people sign in elsewhere.
     pub fn ended_providers(&self) -> impl Iterator<Item = &str> {
         let other = |name: &&str| self.changed.contains_key(&format!("providers.{name}.config_url"));
         let all: BTreeSet<&str> = self.removed_providers().chain(self.changed_providers().filter(other)).collect();
@@ -87,7 +87,7 @@ impl Diff {
     /// Providers whose issuer changed: what clients were given is for the old one, so that they
     /// have to sign in again.
     pub fn moved_providers(&self) -> impl Iterator<Item = &str> {
-        let moved = |name: &&str| self.changed.contains_key(&format!("providers.{name}.issuer"));
+        let moved = |name: &&str| self.changed.contains_key(&format!("providers.{name}.issuer_url"));
         self.changed_providers().filter(moved)
     }
 

@@ -29,7 +29,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use kind::{SocketAddress, SocketAddressOrOff, WebUrl};
-pub use provider::{Client, Lifetimes, Provider};
+pub use provider::{Client, IdentityMembers, Lifetimes, Provider};
 pub use route::{IdentityHeaders, Route};
 pub use server::{Limits, Log, LogTable, Storage, StorageTable, Tls};
 pub use value::{List, Params, Scalar, SecretList, SecretSource};

@@ -27,6 +27,9 @@ const PREFIX: &str = "VESTIBULE_";
 /// Names in our namespace that are read before there is a configuration.
 const ARGUMENTS: [&str; 2] = ["VESTIBULE_CONFIG", "VESTIBULE_ENV_FILE"];
 
+/// What every provider has one of: whoever sets it names a provider.
+const NAMING: [&str; 2] = ["CONFIG_URL", "AUTHORIZATION_ENDPOINT"];
+
 /// A provider and the prefix of its variables.
 struct Block {
     name: String,
@@ -68,14 +71,16 @@ pub(super) fn overlay(
 
 /// Where a provider that only the environment describes came from.
 fn block_origin(block: &Block, environment: &Environment) -> Origin {
-    let named = [format!("{PREFIX}PROVIDERS"), format!("{}CONFIG_URL", block.prefix)];
-    named.iter().find(|name| environment.get(name).is_some()).map_or(Origin::Nowhere, |name| environment.origin(name))
+    let keys = NAMING.map(|key| format!("{}{key}", block.prefix));
+    let named = [format!("{PREFIX}PROVIDERS")].into_iter().chain(keys);
+    let mut named = named.filter(|name| environment.get(name).is_some());
+    named.next().map_or(Origin::Nowhere, |name| environment.origin(&name))
 }
 
 /// Which providers the variables describe.
 ///
 /// Named by `VESTIBULE_PROVIDERS`; else those of the file; else each `<NAME>` of which there is a
-/// `VESTIBULE_<NAME>_CONFIG_URL`. `VESTIBULE_CONFIG_URL` and its like, without a name, belong to
+/// `VESTIBULE_<NAME>_CONFIG_URL` (or `…_AUTHORIZATION_ENDPOINT`). `VESTIBULE_CONFIG_URL` and its like, without a name, belong to
 /// the only provider.
 fn blocks(document: &Document, environment: &Environment, found: &mut Diagnostics) -> Vec<Block> {
     let list = format!("{PREFIX}PROVIDERS");
@@ -88,10 +93,15 @@ fn blocks(document: &Document, environment: &Environment, found: &mut Diagnostic
             }
         }
     } else if names.is_empty() {
-        names.extend(environment.pairs().filter_map(|(name, _)| {
-            let name = name.strip_prefix(PREFIX)?.strip_suffix("_CONFIG_URL")?;
-            (!name.is_empty()).then(|| name.to_ascii_lowercase())
-        }));
+        let known: BTreeSet<String> = environment
+            .pairs()
+            .filter_map(|(name, _)| {
+                let name = name.strip_prefix(PREFIX)?;
+                let name = NAMING.iter().find_map(|key| name.strip_suffix(key)?.strip_suffix('_'))?;
+                (!name.is_empty()).then(|| name.to_ascii_lowercase())
+            })
+            .collect();
+        names.extend(known);
     }
     let unnamed = own_pairs(environment, PREFIX, &provider_names());
     let mut blocks: Vec<Block> = names.into_iter().map(Block::named).collect();

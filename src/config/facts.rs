@@ -6,6 +6,7 @@
 //! in a list means nothing, so neither does moving it. No secret is in here, only fingerprints.
 
 mod fingerprint;
+mod protocol;
 
 use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
@@ -90,7 +91,7 @@ impl Facts {
     /// The names of all providers.
     pub(super) fn providers(&self) -> impl Iterator<Item = &str> {
         // Every provider has an issuer.
-        self.plain.keys().filter_map(|path| provider_of(path).filter(|_| path.ends_with(".issuer")))
+        self.plain.keys().filter_map(|path| provider_of(path).filter(|_| path.ends_with(".issuer_url")))
     }
 
     pub(super) fn merged(&self) -> BTreeMap<&str, &str> {
@@ -229,6 +230,7 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
         mount,
         issuer,
         config_url,
+        protocol,
         client_id,
         client_secret,
         token_endpoint_auth_method,
@@ -251,8 +253,10 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
     } = plan;
     section.fact("display_name", display_name);
     section.fact("mount", mount);
-    section.fact("issuer", issuer);
-    section.fact("config_url", config_url);
+    // `issuer` is the provider's own.
+    section.fact("issuer_url", issuer);
+    section.maybe("config_url", config_url.as_ref());
+    protocol::facts(section, config_url.is_some(), protocol);
     section.fact("client_id", client_id);
     section.maybe_secret("client_secret", client_secret.as_ref());
     let method = token_endpoint_auth_method.map(|method| match method {
@@ -279,7 +283,7 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
         client(&mut section.below(&format!("clients[{}]", plan.client_id)), plan);
     }
     self::lifetimes(&mut section.below("lifetimes"), *lifetimes);
-    section.span("timeout", *timeout);
+    section.span("timeout_seconds", *timeout);
     section.fact("allow_insecure_http", allow_insecure_http);
     for plan in routes {
         route(&mut section.below(&format!("routes[{}]", plan.path)), plan);

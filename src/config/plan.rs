@@ -2,6 +2,8 @@
 //!
 //! No I/O handles and no logic beyond look-ups: what runs is built from it (`crate::live`).
 
+mod protocol;
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use http::HeaderName;
@@ -12,6 +14,8 @@ use crate::{
     oauth::{ClientId, Issuer, RedirectUri, ResourceUri, Scopes},
     secret::Secret,
 };
+
+pub use protocol::{EmailVerified, EndpointsPlan, IdentityPlan, JwsAlgorithm, ProtocolPlan};
 
 /// Where our own endpoints are, below each mount. Besides these: the callback
 /// ([`ProviderPlan::redirect_path`]) and everything in `/.well-known/`.
@@ -132,8 +136,11 @@ pub struct ProviderPlan {
     pub mount: String,
     /// Our issuer for this mount.
     pub issuer: Issuer,
-    /// The provider's discovery document.
-    pub config_url: Url,
+    /// The provider's discovery document; `None`: `protocol.endpoints` has at least the
+    /// authorization and the token endpoint.
+    pub config_url: Option<Url>,
+    /// How the provider is spoken to.
+    pub protocol: ProtocolPlan,
     /// The application's identifier at the provider.
     pub client_id: String,
     /// The application's secret; `None` for a public application.
@@ -310,6 +317,12 @@ impl LimitsPlan {
 // === impl ProviderPlan ===
 
 impl ProviderPlan {
+    /// What makes it this provider and no other: its discovery document, or where people sign in.
+    pub fn source(&self) -> &str {
+        let url = self.config_url.as_ref().or(self.protocol.endpoints.authorization_endpoint.as_ref());
+        url.map_or("", Url::as_str)
+    }
+
     /// The path of an endpoint below the mount; `path` starts with a slash.
     pub fn path(&self, path: &str) -> String {
         format!("{}{path}", self.mount.trim_end_matches('/'))

@@ -27,10 +27,10 @@ async fn everything_is_on_loopback_and_in_memory() {
     let serve = async |plan: Plan, instructions: Instructions| {
         let provider = &plan.providers[0];
         let discovery: serde_json::Value =
-            reqwest::Client::new().get(provider.config_url.clone()).send().await.unwrap().json().await.unwrap();
+            reqwest::Client::new().get(provider.source()).send().await.unwrap().json().await.unwrap();
         assert_eq!(
             format!("{}/.well-known/openid-configuration", discovery["issuer"].as_str().unwrap()),
-            provider.config_url.as_str()
+            provider.source()
         );
         (plan, instructions)
     };
@@ -43,7 +43,8 @@ async fn everything_is_on_loopback_and_in_memory() {
         let provider = &plan.providers[0];
         assert_eq!(provider.routes[0].identity_headers, plan::identity_headers());
         assert_eq!(provider.mount, "/");
-        for url in [&plan.public_url, &provider.config_url, &provider.callback_url, &provider.routes[0].backend.url] {
+        let config_url = provider.config_url.as_ref().unwrap();
+        for url in [&plan.public_url, config_url, &provider.callback_url, &provider.routes[0].backend.url] {
             assert_eq!(url.host_str(), Some("127.0.0.1"), "{url}");
         }
     }
@@ -51,6 +52,6 @@ async fn everything_is_on_loopback_and_in_memory() {
     assert_ne!(first.root_secrets, second.root_secrets);
     assert_ne!(first.providers[0].client_secret, second.providers[0].client_secret);
     assert_eq!(instructions.mcp_url(), first.providers[0].routes[0].resource.as_str());
-    let gone = reqwest::Client::new().get(first.providers[0].config_url.clone()).send().await;
+    let gone = reqwest::Client::new().get(first.providers[0].source()).send().await;
     assert!(gone.is_err(), "the identity provider outlived the demo");
 }

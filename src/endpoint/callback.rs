@@ -225,7 +225,8 @@ const fn login_error(error: &LoginError) -> (AnswerError, &'static str) {
         | LoginError::ExchangeFailed(_)
         | LoginError::IdTokenInvalid(_)
         | LoginError::NonceMismatch
-        | LoginError::UserinfoFailed => {
+        | LoginError::UserinfoFailed
+        | LoginError::UserApi(_) => {
             (AnswerError::ServerError, "the sign-in at the identity provider could not be completed")
         }
     }

@@ -18,7 +18,9 @@ use crate::{
 
 const KEY: &[u8] = b"providers";
 
-/// Name to the document that describes the provider: another document is another provider.
+/// Name to what makes the provider that one and no other ([`ProviderPlan::source`]).
+///
+/// [`ProviderPlan::source`]: crate::config::plan::ProviderPlan::source
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Known(BTreeMap<String, String>);
 
@@ -31,7 +33,7 @@ impl Kind for Known {
 
 impl Known {
     fn of(plan: &Plan) -> Self {
-        Self(plan.providers.iter().map(|plan| (plan.name.clone(), plan.config_url.to_string())).collect())
+        Self(plan.providers.iter().map(|plan| (plan.name.clone(), plan.source().to_owned())).collect())
     }
 
     async fn write(&self, records: &Records) -> Result<(), StoreError> {

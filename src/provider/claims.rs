@@ -49,7 +49,7 @@ pub(super) fn payload(jwt: &str) -> Result<Map<String, Value>, ClaimsError> {
 }
 
 /// The identity that the claims describe.
-pub(super) fn identity(issuer: &str, mut claims: Map<String, Value>) -> Result<Identity, ClaimsError> {
+pub(super) fn identity(issuer: &str, claims: Map<String, Value>) -> Result<Identity, ClaimsError> {
     let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
     if subject.is_empty() || subject.len() > MAX_SUBJECT {
         return Err(ClaimsError::Subject);
@@ -63,31 +63,49 @@ pub(super) fn identity(issuer: &str, mut claims: Map<String, Value>) -> Result<I
         claims: Map::new(),
     };
     complete(&mut identity, &claims);
-    claims.retain(|name, _| !NOT_KEPT.contains(&name.as_str()));
-    identity.claims = bounded(claims);
+    identity.claims = further(claims);
     Ok(identity)
+}
+
+/// What is kept besides the fields of an [`Identity`].
+pub(super) fn further(mut claims: Map<String, Value>) -> Map<String, Value> {
+    claims.retain(|name, _| !NOT_KEPT.contains(&name.as_str()));
+    bounded(claims)
+}
+
+/// What can name a person, or an application, for ever: a text, or a whole number as its digits.
+pub(super) fn stable(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        // A number with a point, or one that is too large, may be written in more than one way.
+        Value::Number(number) if number.is_u64() || number.is_i64() => number.to_string(),
+        _ => return None,
+    };
+    let fine = !text.trim().is_empty() && text.len() <= MAX_SUBJECT && !text.chars().any(char::is_control);
+    fine.then_some(text)
 }
 
 /// Fills in what is missing, from the ID token's claims or from user info about the same subject.
 /// An address and the word that it is verified always come from the same place.
 pub(super) fn complete(identity: &mut Identity, claims: &Map<String, Value>) {
     if identity.email.is_none() {
-        identity.email = text(claims, "email");
+        identity.email = text(claims.get("email"));
         identity.email_verified = identity.email.is_some() && is_true(claims.get("email_verified"));
     }
     if identity.name.is_none() {
-        identity.name = text(claims, "name").or_else(|| text(claims, "preferred_username"));
+        identity.name = text(claims.get("name")).or_else(|| text(claims.get("preferred_username")));
     }
 }
 
-fn text(claims: &Map<String, Value>, name: &str) -> Option<String> {
-    let text = claims.get(name)?.as_str()?.trim();
+/// A text for people to read.
+pub(super) fn text(claim: Option<&Value>) -> Option<String> {
+    let text = claim?.as_str()?.trim();
     let fine = !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control);
     fine.then(|| text.to_owned())
 }
 
 /// Cognito and Apple write booleans as texts.
-fn is_true(claim: Option<&Value>) -> bool {
+pub(super) fn is_true(claim: Option<&Value>) -> bool {
     match claim {
         Some(Value::Bool(verified)) => *verified,
         Some(Value::String(text)) => text == "true",
@@ -111,7 +129,7 @@ fn bounded(claims: Map<String, Value>) -> Map<String, Value> {
         }
     }
     if left_out > 0 {
-        tracing::warn!(left_out, limit = MAX_CLAIMS, "claims of an ID token are too large to keep");
+        tracing::warn!(left_out, limit = MAX_CLAIMS, "claims of a sign-in are too large to keep");
     }
     kept
 }

@@ -1,59 +1,30 @@
-//! The provider's metadata (OpenID Connect Discovery 1.0): fetched, checked strictly, and turned
-//! into what the other files work with.
+//! From a provider's metadata to what the other files work with: everything checked, clients made.
 
 use std::collections::HashSet;
 
+use oauth2::basic::BasicClient;
 use openidconnect::{
-    AdditionalProviderMetadata, AuthType, ClientId, ClientSecret, EndpointMaybeSet, EndpointNotSet, EndpointSet,
-    IssuerUrl, ProviderMetadata, RedirectUrl, TokenUrl,
-    core::{
-        CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
-        CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode,
-        CoreResponseType, CoreSubjectIdentifierType,
-    },
+    AuthUrl, ClientId, EndpointNotSet, EndpointSet, IssuerUrl, JsonWebKeySet, RedirectUrl, TokenUrl,
+    core::{CoreClient, CoreJwsSigningAlgorithm},
 };
-use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::http_client::Http;
+use super::{
+    client_auth::ClientAuth,
+    http_client::Http,
+    metadata::{Document, Metadata, document_of},
+};
 use crate::{
-    config::plan::{ClientAuthMethod, ProviderPlan},
+    config::plan::{JwsAlgorithm, ProviderPlan},
     egress::EgressError,
-    metrics::outcome::ProviderEndpoint,
-    secret::Secret,
     time::Timestamp,
 };
 
-/// What discovery appends to an issuer.
-const WELL_KNOWN: &str = "/.well-known/openid-configuration";
-
-/// Members that openidconnect does not know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Additional {
-    /// RFC 8414.
-    revocation_endpoint: Option<Url>,
-    /// RFC 9207.
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
-}
-
-type Metadata = ProviderMetadata<
-    Additional,
-    CoreAuthDisplay,
-    CoreClientAuthMethod,
-    CoreClaimName,
-    CoreClaimType,
-    CoreGrantType,
-    CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm,
-    CoreJsonWebKey,
-    CoreResponseMode,
-    CoreResponseType,
-    CoreSubjectIdentifierType,
->;
-
 /// openidconnect's client with the two endpoints that must be there.
-type Client = CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet, EndpointMaybeSet>;
+type Client = CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+/// oauth2's client with the one endpoint that a browser is sent to.
+type PlainClient = BasicClient<EndpointSet>;
 
 /// A provider whose metadata passed every check.
 #[derive(Debug)]
@@ -62,34 +33,56 @@ pub(super) struct Discovered {
     pub(super) client: Client,
     /// The provider's issuer, byte for byte as it writes it (Auth0 ends it with a slash).
     pub(super) issuer: IssuerUrl,
+    /// How it is learnt who signed in.
+    pub(super) says: Says,
     /// How the client authenticates.
     pub(super) auth: ClientAuth,
-    /// Asymmetric algorithms that ID tokens may be signed with.
-    pub(super) algorithms: HashSet<CoreJwsSigningAlgorithm>,
-    /// Where its keys are.
-    pub(super) jwks_uri: Url,
     /// OpenID Connect Core section 5.3.
     pub(super) userinfo_endpoint: Option<Url>,
     /// RFC 7009.
     pub(super) revocation_endpoint: Option<Url>,
-    /// Authorization responses carry `iss` (RFC 9207).
-    pub(super) sends_iss: bool,
+    /// Whether authorization responses name the issuer (RFC 9207).
+    pub(super) iss: Iss,
     /// `offline_access` is among its scopes.
     pub(super) knows_offline_access: bool,
-    /// When this was fetched.
-    pub(super) at: Timestamp,
+    /// When the document was fetched; `None`: there is none.
+    pub(super) at: Option<Timestamp>,
+    document: Document,
     metadata: Metadata,
 }
 
-/// The application's credentials and how they travel (RFC 6749 section 2.3.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ClientAuth {
-    /// `client_secret_basic`
-    Basic(Secret),
-    /// `client_secret_post`
-    Post(Secret),
-    /// `none`
-    None,
+/// How it is learnt who signed in.
+#[derive(Debug)]
+pub(super) enum Says {
+    /// OpenID Connect: by an ID token.
+    IdToken(IdTokens),
+    /// OAuth 2.0 alone: an API tells who the holder of the access token is.
+    UserApi {
+        /// The API.
+        url: Url,
+        /// Makes authorization URLs without what belongs to OpenID Connect.
+        client: Box<PlainClient>,
+    },
+}
+
+/// What ID tokens are checked with, besides the issuer.
+#[derive(Debug)]
+pub(super) struct IdTokens {
+    /// Asymmetric algorithms that they may be signed with.
+    pub(super) algorithms: HashSet<CoreJwsSigningAlgorithm>,
+    /// Where the keys are.
+    pub(super) jwks_uri: Url,
+}
+
+/// Whether authorization responses name the issuer (RFC 9207).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Iss {
+    /// Always.
+    Required,
+    /// Perhaps; if they do, it must be the right one.
+    Checked,
+    /// Nobody knows what the right one is.
+    Unknown,
 }
 
 /// Why the metadata cannot be used.
@@ -100,7 +93,7 @@ pub(super) enum DiscoveryError {
     Fetch { url: Url, source: EgressError },
     /// It is not a metadata document.
     #[error("{url} is not OpenID Provider metadata: {source}")]
-    NotMetadata { url: Url, source: serde_json::Error },
+    NotMetadata { url: String, source: serde_json::Error },
     /// It names another issuer than the one whose document it should be.
     #[error(
         "{url} names the issuer `{issuer}`, whose document is at `{}`: config_url must be that",
@@ -110,160 +103,151 @@ pub(super) enum DiscoveryError {
     /// A member is missing that sign-in needs.
     #[error("the metadata has no `{0}`")]
     Missing(&'static str),
+    /// Nothing would tell who signed in.
+    #[error("the metadata has neither `jwks_uri` nor `userinfo_endpoint`: nothing would tell who signed in")]
+    Nobody,
     /// Every algorithm it signs ID tokens with is `none`, symmetric or unknown.
     #[error("the metadata names no algorithm in `id_token_signing_alg_values_supported` that is safe to accept")]
     NoAlgorithm,
     /// An endpoint is not an https URL.
     #[error("`{member}` is `{url}`: it must be an https URL (or set allow_insecure_http)")]
     Insecure { member: &'static str, url: Url },
-    /// The callback URL of the plan is none.
-    #[error("the callback URL is no URL: {0}")]
-    Callback(url::ParseError),
+    /// The issuer or the callback URL of the plan is none.
+    #[error("the {0} is no URL: {1}")]
+    NoUrl(&'static str, url::ParseError),
 }
 
 // === impl Discovered ===
 
 impl Discovered {
-    /// Fetches and checks the document at the plan's `config_url`.
+    /// Fetches and checks the plan's document; a provider without one is known from the plan.
     pub(super) async fn fetch(plan: &ProviderPlan, http: &Http, now: Timestamp) -> Result<Self, DiscoveryError> {
-        let url = &plan.config_url;
-        let body = http
-            .get_json(ProviderEndpoint::Discovery, url)
-            .await
-            .map_err(|source| DiscoveryError::Fetch { url: url.clone(), source })?;
-        let metadata =
-            serde_json::from_slice(&body).map_err(|source| DiscoveryError::NotMetadata { url: url.clone(), source })?;
-        Self::check(plan, metadata, now)
+        match &plan.config_url {
+            Some(url) => Self::check(plan, Document::fetch(url, http).await?, Some(now)),
+            None => Self::written(plan),
+        }
+    }
+
+    /// A provider without a document.
+    pub(super) fn written(plan: &ProviderPlan) -> Result<Self, DiscoveryError> {
+        Self::check(plan, Document::default(), None)
     }
 
     /// The same metadata for another plan with the same document; `None` if they do not fit it.
     pub(super) fn with_plan(&self, plan: &ProviderPlan) -> Option<Self> {
-        Self::check(plan, self.metadata.clone(), self.at).ok()
+        Self::check(plan, self.document.clone(), self.at).ok()
     }
 
-    fn check(plan: &ProviderPlan, metadata: Metadata, now: Timestamp) -> Result<Self, DiscoveryError> {
-        let issuer = metadata.issuer().clone();
-        if Url::parse(&document_of(&issuer)).as_ref() != Ok(&plan.config_url) {
-            return Err(DiscoveryError::IssuerMismatch { url: plan.config_url.clone(), issuer: issuer.to_string() });
+    /// Where the provider's keys are.
+    pub(super) fn jwks_uri(&self) -> Option<&Url> {
+        match &self.says {
+            Says::IdToken(id_tokens) => Some(&id_tokens.jwks_uri),
+            Says::UserApi { .. } => None,
         }
-        let token_endpoint = metadata.token_endpoint().ok_or(DiscoveryError::Missing("token_endpoint"))?.clone();
-        let userinfo_endpoint = metadata.userinfo_endpoint().map(|url| url.url().clone());
-        let revocation_endpoint = metadata.additional_metadata().revocation_endpoint.clone();
-        let endpoints = [
-            ("authorization_endpoint", Some(metadata.authorization_endpoint().url())),
-            ("token_endpoint", Some(token_endpoint.url())),
-            ("jwks_uri", Some(metadata.jwks_uri().url())),
-            ("userinfo_endpoint", userinfo_endpoint.as_ref()),
-            ("revocation_endpoint", revocation_endpoint.as_ref()),
-        ];
-        for (member, url) in endpoints {
-            if let Some(url) = url.filter(|url| !may_be_used(url, plan.allow_insecure_http)) {
-                return Err(DiscoveryError::Insecure { member, url: url.clone() });
-            }
-        }
-        let algorithms = asymmetric(metadata.id_token_signing_alg_values_supported());
-        if algorithms.is_empty() {
-            return Err(DiscoveryError::NoAlgorithm);
-        }
-        let auth = ClientAuth::choose(plan, &metadata);
-        Ok(Self {
-            client: client(plan, &metadata, token_endpoint, &auth)?,
-            issuer,
-            auth,
-            algorithms,
-            jwks_uri: metadata.jwks_uri().url().clone(),
-            userinfo_endpoint,
-            revocation_endpoint,
-            sends_iss: metadata.additional_metadata().authorization_response_iss_parameter_supported,
-            knows_offline_access: metadata
-                .scopes_supported()
-                .is_some_and(|scopes| scopes.iter().any(|scope| scope.as_str() == "offline_access")),
-            at: now,
-            metadata,
-        })
     }
 
     /// Whether the provider says the same as before.
     pub(super) fn is_unchanged(&self, before: &Self) -> bool {
         self.metadata == before.metadata
     }
-}
 
-// === impl ClientAuth ===
-
-impl ClientAuth {
-    /// The plan's choice, or the metadata's: basic where it is possible (and when nothing is said:
-    /// it is the default of RFC 8414), post where only that is.
-    fn choose(plan: &ProviderPlan, metadata: &Metadata) -> Self {
-        let Some(secret) = plan.client_secret.clone() else {
-            return Self::None;
+    fn check(plan: &ProviderPlan, document: Document, at: Option<Timestamp>) -> Result<Self, DiscoveryError> {
+        let metadata = document.read(plan)?;
+        let missing = DiscoveryError::Missing;
+        let authorization_endpoint =
+            metadata.authorization_endpoint.clone().ok_or(missing("authorization_endpoint"))?;
+        let token_endpoint = metadata.token_endpoint.clone().ok_or(missing("token_endpoint"))?;
+        let endpoints = [
+            ("authorization_endpoint", Some(&authorization_endpoint)),
+            ("token_endpoint", Some(&token_endpoint)),
+            ("jwks_uri", metadata.jwks_uri.as_ref()),
+            ("userinfo_endpoint", metadata.userinfo_endpoint.as_ref()),
+            ("revocation_endpoint", metadata.revocation_endpoint.as_ref()),
+        ];
+        for (member, url) in endpoints {
+            if let Some(url) = url.filter(|url| !may_be_used(url, plan.allow_insecure_http)) {
+                return Err(DiscoveryError::Insecure { member, url: url.clone() });
+            }
+        }
+        let iss = match (metadata.authorization_response_iss_parameter_supported, &metadata.issuer) {
+            (Some(true), _) => Iss::Required,
+            (_, Some(_)) => Iss::Checked,
+            (_, None) => Iss::Unknown,
         };
-        let method = plan.token_endpoint_auth_method.unwrap_or_else(|| {
-            let offered = metadata.token_endpoint_auth_methods_supported().map_or(&[][..], Vec::as_slice);
-            let only_post = !offered.contains(&CoreClientAuthMethod::ClientSecretBasic)
-                && offered.contains(&CoreClientAuthMethod::ClientSecretPost);
-            if only_post { ClientAuthMethod::Post } else { ClientAuthMethod::Basic }
-        });
-        match method {
-            ClientAuthMethod::Basic => Self::Basic(secret),
-            ClientAuthMethod::Post => Self::Post(secret),
-            ClientAuthMethod::None => Self::None,
+        let issuer = metadata.issuer.clone();
+        let issuer = issuer.unwrap_or_else(|| authorization_endpoint.origin().ascii_serialization());
+        let issuer = IssuerUrl::new(issuer).map_err(|error| DiscoveryError::NoUrl("issuer", error))?;
+        let auth = ClientAuth::choose(plan, &metadata);
+        let callback = RedirectUrl::new(plan.callback_url.as_str().to_owned())
+            .map_err(|error| DiscoveryError::NoUrl("callback URL", error))?;
+        let authorization_endpoint = AuthUrl::from_url(authorization_endpoint);
+        let client_id = ClientId::new(plan.client_id.clone());
+        let mut client = CoreClient::new(client_id.clone(), issuer.clone(), JsonWebKeySet::default())
+            .set_auth_type(auth.auth_type())
+            .set_redirect_uri(callback.clone())
+            .set_auth_uri(authorization_endpoint.clone())
+            .set_token_uri(TokenUrl::from_url(token_endpoint));
+        if let Some(secret) = auth.secret() {
+            client = client.set_client_secret(secret);
         }
-    }
-
-    fn secret(&self) -> Option<ClientSecret> {
-        match self {
-            Self::Basic(secret) | Self::Post(secret) => Some(ClientSecret::new(secret.expose().to_owned())),
-            Self::None => None,
-        }
-    }
-
-    fn auth_type(&self) -> AuthType {
-        match self {
-            Self::Basic(_) => AuthType::BasicAuth,
-            Self::Post(_) | Self::None => AuthType::RequestBody,
-        }
+        let says = match (&metadata.jwks_uri, &metadata.userinfo_endpoint) {
+            (Some(jwks_uri), _) => {
+                Says::IdToken(IdTokens { algorithms: algorithms(plan, &metadata)?, jwks_uri: jwks_uri.clone() })
+            }
+            (None, Some(url)) => {
+                let client =
+                    BasicClient::new(client_id).set_auth_uri(authorization_endpoint).set_redirect_uri(callback);
+                Says::UserApi { url: url.clone(), client: Box::new(client) }
+            }
+            (None, None) => return Err(DiscoveryError::Nobody),
+        };
+        Ok(Self {
+            client,
+            issuer,
+            says,
+            auth,
+            userinfo_endpoint: metadata.userinfo_endpoint.clone(),
+            revocation_endpoint: metadata.revocation_endpoint.clone(),
+            iss,
+            knows_offline_access: metadata
+                .scopes_supported
+                .as_ref()
+                .is_some_and(|scopes| scopes.iter().any(|scope| scope == "offline_access")),
+            at,
+            document,
+            metadata,
+        })
     }
 }
 
-fn client(
-    plan: &ProviderPlan,
-    metadata: &Metadata,
-    token_endpoint: TokenUrl,
-    auth: &ClientAuth,
-) -> Result<Client, DiscoveryError> {
-    let callback = RedirectUrl::new(plan.callback_url.as_str().to_owned()).map_err(DiscoveryError::Callback)?;
-    let client_id = ClientId::new(plan.client_id.clone());
-    Ok(CoreClient::from_provider_metadata(metadata.clone(), client_id, auth.secret())
-        .set_auth_type(auth.auth_type())
-        .set_redirect_uri(callback)
-        .set_token_uri(token_endpoint))
-}
-
-/// `none` and the HMAC algorithms never verify an ID token here: with them the application's
-/// secret, or the provider's public key used as one, would be enough to forge it.
-fn asymmetric(offered: &[CoreJwsSigningAlgorithm]) -> HashSet<CoreJwsSigningAlgorithm> {
-    use CoreJwsSigningAlgorithm as Alg;
-    let strong = |algorithm: &&Alg| {
-        matches!(
-            algorithm,
-            Alg::RsaSsaPkcs1V15Sha256
-                | Alg::RsaSsaPkcs1V15Sha384
-                | Alg::RsaSsaPkcs1V15Sha512
-                | Alg::RsaSsaPssSha256
-                | Alg::RsaSsaPssSha384
-                | Alg::RsaSsaPssSha512
-                | Alg::EcdsaP256Sha256
-                | Alg::EcdsaP384Sha384
-                | Alg::EdDsa
-        )
+/// What the plan allows, else what the provider offers, else what OpenID Connect presumes (Core
+/// section 3.1.3.7). `none` and the HMAC algorithms never verify an ID token here: with them the
+/// application's secret, or the provider's public key used as one, would be enough to forge it.
+fn algorithms(plan: &ProviderPlan, metadata: &Metadata) -> Result<HashSet<CoreJwsSigningAlgorithm>, DiscoveryError> {
+    let chosen = &plan.protocol.algorithms;
+    if !chosen.is_empty() {
+        return Ok(chosen.iter().copied().map(algorithm).collect());
+    }
+    let Some(offered) = &metadata.id_token_signing_alg_values_supported else {
+        return Ok(HashSet::from([algorithm(JwsAlgorithm::Rs256)]));
     };
-    offered.iter().filter(strong).cloned().collect()
+    let is_offered = |one: &JwsAlgorithm| offered.iter().any(|name| name == one.as_str());
+    let safe: HashSet<_> = JwsAlgorithm::ALL.into_iter().filter(is_offered).map(algorithm).collect();
+    if safe.is_empty() { Err(DiscoveryError::NoAlgorithm) } else { Ok(safe) }
 }
 
-/// Where an issuer's document is (OpenID Connect Discovery 1.0 section 4).
-fn document_of(issuer: &str) -> String {
-    format!("{}{WELL_KNOWN}", issuer.trim_end_matches('/'))
+const fn algorithm(algorithm: JwsAlgorithm) -> CoreJwsSigningAlgorithm {
+    match algorithm {
+        JwsAlgorithm::Rs256 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+        JwsAlgorithm::Rs384 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
+        JwsAlgorithm::Rs512 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
+        JwsAlgorithm::Ps256 => CoreJwsSigningAlgorithm::RsaSsaPssSha256,
+        JwsAlgorithm::Ps384 => CoreJwsSigningAlgorithm::RsaSsaPssSha384,
+        JwsAlgorithm::Ps512 => CoreJwsSigningAlgorithm::RsaSsaPssSha512,
+        JwsAlgorithm::Es256 => CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+        JwsAlgorithm::Es384 => CoreJwsSigningAlgorithm::EcdsaP384Sha384,
+        JwsAlgorithm::EdDsa => CoreJwsSigningAlgorithm::EdDsa,
+    }
 }
 
 /// What an operator can do about it.
@@ -278,5 +262,3 @@ fn may_be_used(url: &Url, allow_insecure_http: bool) -> bool {
     let scheme = url.scheme() == "https" || (allow_insecure_http && url.scheme() == "http");
     scheme && url.has_host() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
 }
-
-impl AdditionalProviderMetadata for Additional {}

@@ -30,6 +30,9 @@ pub enum LoginError {
     /// The user info endpoint speaks of somebody else.
     #[error("the user info is not about the person who signed in")]
     UserinfoFailed,
+    /// The user API does not say who signed in.
+    #[error("the identity provider's user API does not say who signed in: {0}")]
+    UserApi(String),
     /// The provider granted less than the configuration demands.
     #[error("the identity provider did not grant: {missing}")]
     PolicyDenied {
@@ -62,7 +65,7 @@ impl LoginError {
             Self::ExchangeFailed(_) => Callback::ExchangeFailed,
             Self::IdTokenInvalid(_) => Callback::IdTokenInvalid,
             Self::NonceMismatch => Callback::NonceMismatch,
-            Self::UserinfoFailed => Callback::UserinfoFailed,
+            Self::UserinfoFailed | Self::UserApi(_) => Callback::UserinfoFailed,
             Self::PolicyDenied { .. } => Callback::PolicyDenied,
         }
     }

@@ -7,6 +7,7 @@ use http::{Request, Response, StatusCode, header::ACCEPT};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use url::Url;
 
+use super::token_answer;
 use crate::{
     egress::{Egress, EgressError},
     metrics::{ProviderMetrics, outcome::ProviderEndpoint},
@@ -19,7 +20,7 @@ pub(super) struct Http {
     metrics: ProviderMetrics,
 }
 
-/// Requests to one of its endpoints.
+/// Requests to one of its endpoints, which answers with tokens.
 #[derive(Debug)]
 pub(super) struct HttpEndpoint<'p> {
     http: &'p Http,
@@ -78,7 +79,10 @@ impl<'c> AsyncHttpClient<'c> for HttpEndpoint<'_> {
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, EgressError>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(async move { Ok(self.http.send(self.endpoint, request).await?.map(Into::into)) })
+        Box::pin(async move {
+            let answer = self.http.send(self.endpoint, request).await?;
+            Ok(token_answer::standard(answer).map(Into::into))
+        })
     }
 }
 

@@ -50,10 +50,6 @@ pub(super) enum KeysError {
 // === impl Keys ===
 
 impl Keys {
-    pub(super) fn new() -> Self {
-        Self::starting_with(None)
-    }
-
     pub(super) fn starting_with(known: Option<Arc<KeySet>>) -> Self {
         Self { current: ArcSwapOption::new(known), unknown_kid: Mutex::new(None) }
     }

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{
     Provider,
-    discovery::ClientAuth,
+    client_auth::ClientAuth,
     error::TokenFailure,
     tokens::{ProviderTokens, RenewError, TokenSource},
 };
@@ -26,7 +26,11 @@ use crate::{metrics::outcome::ProviderEndpoint, oauth::Scopes};
 const MAX_TOKEN: usize = 16 * 1024;
 
 /// Errors that only a new sign-in can cure; everything else may pass.
-const OVER: [&str; 4] = ["invalid_grant", "interaction_required", "login_required", "consent_required"];
+const OVER: [&str; 5] =
+    ["invalid_grant", "interaction_required", "login_required", "consent_required", BAD_REFRESH_TOKEN];
+
+/// What GitHub says instead of `invalid_grant`.
+const BAD_REFRESH_TOKEN: &str = "bad_refresh_token";
 
 // === impl Provider ===
 

@@ -3,5 +3,6 @@
 mod demo;
 mod fixture;
 mod login;
+mod plain;
 mod readiness;
 mod renew;

@@ -112,7 +112,7 @@ async fn s83_reloads_under_load() {
         program.place.text(&["/mcp", "/more"]),
         base.replace("    routes:", "    display_name: Another\n    routes:"),
         base.replace("registrations_per_hour: 1000000", "registrations_per_hour: 999999"),
-        base.replace("    routes:", "    timeout: 9s\n    routes:"),
+        base.replace("    routes:", "    timeout_seconds: 9\n    routes:"),
         nested + &other,
         base.clone(),
     ];

@@ -6,7 +6,7 @@ use url::Url;
 use vestibule::{
     config::plan::{
         BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat, LogPlan, Plan,
-        ProviderPlan, RoutePlan, SigningAlgorithm, StoragePlan,
+        ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm, StoragePlan,
     },
     oauth::{Issuer, ResourceUri, Scopes},
 };
@@ -48,7 +48,8 @@ pub(crate) fn provider(public_url: &Url, name: &str, mount: &str, routes: &[&str
         name: name.to_owned(),
         display_name: name.to_owned(),
         mount: mount.to_owned(),
-        config_url: Url::parse("https://idp.example/.well-known/openid-configuration").unwrap(),
+        config_url: Some(Url::parse("https://idp.example/.well-known/openid-configuration").unwrap()),
+        protocol: ProtocolPlan::default(),
         client_id: "vestibule".to_owned(),
         client_secret: None,
         token_endpoint_auth_method: None,

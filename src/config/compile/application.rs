@@ -1,7 +1,4 @@
-//! The application at the identity provider: where it is found, how it is known there, what is
-//! sent along.
-
-use url::Url;
+//! The application at the identity provider: how it is known there, what is sent along.
 
 use super::{
     provider::Preset,
@@ -14,12 +11,8 @@ use crate::{
         origin::child,
         plan::ClientAuthMethod,
     },
-    oauth::redirect_uri::is_loopback,
     secret::Secret,
 };
-
-/// What every discovery document's URL ends with (OpenID Connect Discovery section 4).
-const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
 /// Parameters that this gateway sets itself, and what to write instead.
 pub(super) const OWN_AUTHORIZE: [(&str, &str); 12] = [
@@ -46,32 +39,6 @@ pub(super) const OWN_TOKEN: [(&str, &str); 8] = [
     ("redirect_uri", "write its path as `redirect_path` of the provider"),
     ("refresh_token", "remove it"),
 ];
-
-pub(super) fn config_url(
-    at: &str,
-    provider: &Provider,
-    allow_insecure_http: bool,
-    report: &mut Report<'_>,
-) -> Option<Url> {
-    let Some(text) = &provider.config_url else {
-        report.missing(at, &format!("https://example.eu.auth0.com{WELL_KNOWN}"));
-        return None;
-    };
-    report.read(at, text.trim(), |text| {
-        let url = value::web_url(text)?;
-        if !url.path().ends_with(WELL_KNOWN) {
-            let path = url.path().trim_end_matches('/').trim_end_matches("/.well-known");
-            let base = format!("{}{path}", url.origin().ascii_serialization());
-            return Err(Refusal::new(format!("does not end in {WELL_KNOWN}"), format!("write `{base}{WELL_KNOWN}`")));
-        }
-        if url.scheme() == "http" && !is_loopback(&url) && !allow_insecure_http {
-            let message = "is plain http to another machine: whoever sits between could replace the provider";
-            let help = "write `https://…`, or `allow_insecure_http: true` if the network between is yours";
-            return Err(Refusal::new(message, help));
-        }
-        Ok(url)
-    })
-}
 
 pub(super) fn client_id(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<String> {
     let Some(text) = &provider.client_id else {

@@ -5,8 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use url::Url;
 
 use super::{
-    application, lifetimes,
+    application,
+    endpoints::{self, Says},
+    lifetimes,
     overlap::Claims,
+    protocol,
     report::Report,
     route::{self, below},
     scopes, server, static_client,
@@ -21,7 +24,7 @@ use crate::{
         origin::{child, item},
         plan::ProviderPlan,
     },
-    oauth::{Issuer, RedirectUri, redirect_uri::is_loopback},
+    oauth::{Issuer, RedirectUri},
 };
 
 const DEFAULT_REDIRECT_PATH: &str = "/auth/callback";
@@ -54,14 +57,14 @@ pub(super) fn compile(
     let preset = preset(&at, provider, report);
     let allow_insecure_http =
         report.scalar(&child(&at, "allow_insecure_http"), provider.allow_insecure_http.as_ref(), false, value::switch);
-    let config_url = application::config_url(&child(&at, "config_url"), provider, allow_insecure_http, report);
-    // What is on this machine crosses no network.
-    let on_this_machine = config_url.as_ref().is_some_and(|url| url.scheme() == "http" && is_loopback(url));
-    let allow_insecure_http = allow_insecure_http || on_this_machine;
+    let strict = protocol::strict(&at, provider, report);
+    let says = Says::of(provider, strict);
+    let place = endpoints::compile(&at, provider, says, allow_insecure_http, report);
+    let protocol = protocol::compile(&at, provider, &place, (says, strict), report);
     let client_id = application::client_id(&child(&at, "client_id"), provider, report);
     let (client_secret, auth_method) = application::client_authentication(&at, provider, report);
     let audience = application::audience(&child(&at, "audience"), provider, preset, report);
-    let scopes = scopes::compile(&at, provider, report);
+    let scopes = scopes::compile(&at, provider, says != Says::UserApi, report);
     let offline_access = offline_access(&child(&at, "offline_access"), provider, scopes.asks_offline_access, report);
     let mount = mount(&at, name, provider, is_only, report);
     let redirect_path = redirect_path(&child(&at, "redirect_path"), provider, report);
@@ -90,9 +93,7 @@ pub(super) fn compile(
         .map(|schemes| server::list(&schemes_at, Some(schemes), report, private_use_scheme));
     let clients = static_client::compile(&child(&at, "clients"), &provider.clients, report);
     let lifetimes = lifetimes::compile(&child(&at, "lifetimes"), &provider.lifetimes, report);
-    let timeout = report.scalar(&child(&at, "timeout"), provider.timeout.as_ref(), DEFAULT_TIMEOUT, |text| {
-        value::duration(text, Duration::from_millis(10), Duration::from_mins(2))
-    });
+    let timeout = timeout(&child(&at, "timeout_seconds"), provider, report);
 
     if provider.routes.is_empty() {
         let variable = keys::variable(&format!("{at}.routes[0].backend")).unwrap_or_default();
@@ -100,7 +101,7 @@ pub(super) fn compile(
             "add `routes:`, below it `- path: /mcp` and `backend: http://127.0.0.1:3000/mcp`, or set {variable}"
         ));
     }
-    let place = route::Place { provider: name, mount: mount.as_deref(), public_url, listen };
+    let route_place = route::Place { provider: name, mount: mount.as_deref(), public_url, listen };
     let mut route_paths = Vec::new();
     let mut routes = Vec::new();
     for ((index, written), required) in provider.routes.iter().enumerate().zip(scopes.routes) {
@@ -109,7 +110,7 @@ pub(super) fn compile(
         if let (Some(mount), Some(path)) = (&mount, &path) {
             route_paths.push((at.clone(), below(mount, path)));
         }
-        routes.push(route::compile(&at, written, path.as_deref(), required, &place, report).map(Arc::new));
+        routes.push(route::compile(&at, written, path.as_deref(), required, &route_place, report).map(Arc::new));
     }
 
     let claims = mount.clone().map(|mount| Claims {
@@ -124,11 +125,12 @@ pub(super) fn compile(
         let issuer = Issuer::new(public_url, &mount);
         Some(ProviderPlan {
             name: name.to_owned(),
-            display_name: display_name(name, provider, preset?, config_url.as_ref()),
+            display_name: display_name(name, provider, preset?, place.host()),
             callback_url: Url::parse(&issuer.endpoint(&redirect_path)).ok()?,
             mount,
             issuer,
-            config_url: config_url?,
+            config_url: place.config_url,
+            protocol: place.is_complete.then_some(protocol)?,
             client_id: client_id?,
             client_secret,
             token_endpoint_auth_method: auth_method,
@@ -145,7 +147,7 @@ pub(super) fn compile(
             clients,
             lifetimes,
             timeout,
-            allow_insecure_http,
+            allow_insecure_http: place.allow_insecure_http,
             routes: routes.into_iter().collect::<Option<Vec<_>>>()?,
         })
     };
@@ -173,14 +175,13 @@ fn preset(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<Pres
     report.read(&child(at, "preset"), text.trim(), |text| value::choice(text, &choices))
 }
 
-fn display_name(name: &str, provider: &Provider, preset: Preset, config_url: Option<&Url>) -> String {
+fn display_name(name: &str, provider: &Provider, preset: Preset, host: Option<String>) -> String {
     let written = provider.display_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
-    let host = || config_url.and_then(Url::host_str).map(ToOwned::to_owned);
     match (written, preset) {
         (Some(written), _) => written.to_owned(),
         (None, Preset::Auth0) => "Auth0".to_owned(),
         // Nobody chose that name.
-        (None, Preset::Oidc) if name == ONLY_PROVIDER => host().unwrap_or_else(|| name.to_owned()),
+        (None, Preset::Oidc) if name == ONLY_PROVIDER => host.unwrap_or_else(|| name.to_owned()),
         (None, Preset::Oidc) => name.to_owned(),
     }
 }
@@ -209,6 +210,12 @@ fn redirect_path(at: &str, provider: &Provider, report: &mut Report<'_>) -> Opti
     report.read(at, text.trim(), |text| match value::path(text)?.as_str() {
         "/" => Err(Refusal::new("is the mount itself", format!("write `{DEFAULT_REDIRECT_PATH}`"))),
         path => Ok(path.to_owned()),
+    })
+}
+
+fn timeout(at: &str, provider: &Provider, report: &mut Report<'_>) -> Duration {
+    report.scalar(at, provider.timeout_seconds.as_ref(), DEFAULT_TIMEOUT, |text| {
+        value::seconds(text, Duration::from_millis(10), Duration::from_mins(2))
     })
 }
 

@@ -23,11 +23,12 @@ pub(super) struct ProviderScopes {
     pub(super) routes: Vec<Scopes>,
 }
 
-pub(super) fn compile(path: &str, provider: &Provider, report: &mut Report<'_>) -> ProviderScopes {
+/// `is_openid`: `openid` belongs to every sign-in.
+pub(super) fn compile(path: &str, provider: &Provider, is_openid: bool, report: &mut Report<'_>) -> ProviderScopes {
     let required_path = child(path, "required_scopes");
     let written = read(&required_path, provider.required_scopes.as_ref(), report);
-    let openid: Scopes = Scope::from_str(OPENID).into_iter().collect();
-    if provider.required_scopes.is_some() && !written.contains(OPENID) {
+    let openid: Scopes = Scope::from_str(OPENID).into_iter().filter(|_| is_openid).collect();
+    if is_openid && provider.required_scopes.is_some() && !written.contains(OPENID) {
         report
             .note(&required_path, "has no `openid`, which every OpenID provider needs; it is added")
             .help(format!("write `[openid, {}]`", written.to_vec().join(", ")).replace(", ]", "]"));

@@ -59,6 +59,18 @@ fn in_one_unit(duration: Duration) -> String {
     whole.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", millis / unit))
 }
 
+/// A duration of a key that ends in `_seconds`: a number of seconds, or a number with its unit.
+pub(super) fn seconds(text: &str, least: Duration, most: Duration) -> Result<Duration, Refusal> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return duration(&format!("{text}s"), least, most);
+    }
+    let examples = "write a number of seconds, or one with its unit: `10`, `500ms`, `10s`, `1h`";
+    duration(text, least, most).map_err(|refusal| match refusal.message.as_str() {
+        "is no duration" => Refusal::new("is no number of seconds", examples),
+        _ => refusal,
+    })
+}
+
 /// A number of bytes, with a unit or without.
 pub(super) fn size(text: &str, least: u64, most: u64) -> Result<u64, Refusal> {
     const UNITS: [(&str, u64); 10] = [

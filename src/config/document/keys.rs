@@ -6,7 +6,9 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{Client, Document, IdentityHeaders, Lifetimes, Limits, LogTable, Provider, Route, StorageTable, Tls};
+use super::{
+    Client, Document, IdentityHeaders, IdentityMembers, Lifetimes, Limits, LogTable, Provider, Route, StorageTable, Tls,
+};
 
 /// Keys whose values are never shown, wherever they stand. `key` is a path, unless somebody wrote
 /// the private key itself there.
@@ -48,13 +50,14 @@ pub fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
 /// Every key as a path; `<name>` stands for a provider's name, `[]` for a list's item.
 pub fn all() -> Vec<String> {
     const PROVIDER: &str = "providers.<name>";
-    let tables: [(&str, &[&str]); 10] = [
+    let tables: [(&str, &[&str]); 11] = [
         ("", of::<Document>()),
         ("tls", of::<Tls>()),
         ("storage", of::<StorageTable>()),
         ("limits", of::<Limits>()),
         ("log", of::<LogTable>()),
         (PROVIDER, of::<Provider>()),
+        ("providers.<name>.identity", of::<IdentityMembers>()),
         ("providers.<name>.clients[]", of::<Client>()),
         ("providers.<name>.lifetimes", of::<Lifetimes>()),
         ("providers.<name>.routes[]", of::<Route>()),
@@ -79,7 +82,7 @@ pub fn variable(path: &str) -> Option<String> {
     let (name, key) = rest.split_once('.')?;
     let block = if name == ONLY_PROVIDER { String::new() } else { format!("{}_", capitals(name)) };
     let key = match key.split_once('[') {
-        None if matches!(key, "routes" | "clients" | "lifetimes") => return None,
+        None if matches!(key, "routes" | "clients" | "lifetimes" | "identity") => return None,
         None => capitals(key),
         Some(("routes", rest)) => match rest.split_once("].")?.1 {
             "identity_headers" => return None,

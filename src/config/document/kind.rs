@@ -37,9 +37,31 @@ kind! {
         "pattern": "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+$",
         "examples": ["500ms", "30s", "15m", "1h", "30d"],
     };
-    /// A whole number of seconds.
+    /// A whole number of seconds, or a duration with its unit.
     Seconds = "seconds", {
-        "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^\\s*[0-9][0-9_]*\\s*$" }],
+        "anyOf": [
+            { "type": "integer", "minimum": 0 },
+            { "type": "string", "pattern": "^\\s*([0-9]+|([0-9]+\\s*[a-zA-Zµ]+\\s*)+)\\s*$" },
+        ],
+        "examples": [10, "500ms", "10s", "1h"],
+    };
+    /// Names of signature algorithms.
+    Algorithms = "list", {
+        "anyOf": [
+            {
+                "type": "array",
+                "items": { "enum": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"] },
+            },
+            { "type": "string" },
+        ],
+        "examples": ["RS256"],
+    };
+    /// A member of a JSON object, or of a member of it.
+    Member = "member", { "type": "string", "examples": ["id", "user.id"] };
+    /// A member, or a switch for all.
+    MemberOrSwitch = "member, `true` or `false`", {
+        "anyOf": [{ "type": "boolean" }, { "type": "string" }],
+        "examples": ["email_verified", false],
     };
     /// Bytes, or a number with a unit.
     Size = "size", {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    kind::{Duration, Switch, UrlPath, WebUrl},
+    kind::{Algorithms, Duration, Member, MemberOrSwitch, Seconds, Switch, UrlPath, WebUrl},
     route::Route,
     value::{List, Params, Scalar, SecretSource},
 };
@@ -23,9 +23,41 @@ pub struct Provider {
     /// for one provider, `/<name>` for several.
     #[schemars(with = "UrlPath")]
     pub mount: Option<String>,
-    /// The discovery document; ends in `/.well-known/openid-configuration`. Required.
+    /// The discovery document; ends in `/.well-known/openid-configuration`. Required, or the endpoints
+    /// below.
     #[schemars(with = "WebUrl")]
     pub config_url: Option<String>,
+    /// The document must have all that OpenID Connect Discovery demands; default `true`. With `false`,
+    /// `authorization_endpoint` and `token_endpoint` are enough, and `jwks_uri` or `userinfo_endpoint`.
+    #[schemars(with = "Switch")]
+    pub strict: Option<Scalar>,
+    /// The *provider's* issuer, byte for byte; default: the document's, else the origin of
+    /// `authorization_endpoint`. Ours is `public_url` with `mount`.
+    #[schemars(with = "WebUrl")]
+    pub issuer: Option<String>,
+    /// Where people sign in; default: the document's. This and the next four correct the document, or
+    /// [stand instead of it](#providers-without-a-discovery-document).
+    #[schemars(with = "WebUrl")]
+    pub authorization_endpoint: Option<String>,
+    /// Where codes and refresh tokens are exchanged; default: the document's.
+    #[schemars(with = "WebUrl")]
+    pub token_endpoint: Option<String>,
+    /// User info, or an API that tells about the holder of an access token; default: the document's.
+    #[schemars(with = "WebUrl")]
+    pub userinfo_endpoint: Option<String>,
+    /// Where tokens are revoked (RFC 7009); default: the document's.
+    #[schemars(with = "WebUrl")]
+    pub revocation_endpoint: Option<String>,
+    /// Where the keys of ID tokens are; default: the document's.
+    #[schemars(with = "WebUrl")]
+    pub jwks_uri: Option<String>,
+    /// What ID tokens may be signed with; default: the asymmetric ones that the provider offers. Never
+    /// `none` or `HS256`: who can verify those can forge them.
+    #[schemars(with = "Algorithms")]
+    pub algorithm: Option<List>,
+    /// Who signed in, in the answer of the user API of a
+    /// [provider without ID tokens](#providers-without-a-discovery-document).
+    pub identity: IdentityMembers,
     /// The application's identifier. Required.
     pub client_id: Option<String>,
     /// The application's secret; default: none, a public application.
@@ -37,7 +69,7 @@ pub struct Provider {
     /// Sent as `audience` at sign-in, exchange and refresh. Required for `auth0`.
     pub audience: Option<String>,
     /// Asked for at every sign-in and demanded of what was granted; default `[openid]`. `openid` is
-    /// always added.
+    /// always added where there are ID tokens; without them the default is empty.
     pub required_scopes: Option<List>,
     /// Everything that clients may ask for; default: the required ones and those of the routes.
     pub valid_scopes: Option<List>,
@@ -64,15 +96,41 @@ pub struct Provider {
     pub clients: Vec<Client>,
     /// How long what is handed out lives.
     pub lifetimes: Lifetimes,
-    /// Deadline of one request to the provider; default `10s`.
-    #[schemars(with = "Duration")]
-    pub timeout: Option<Scalar>,
+    /// Deadline of one request to the provider; default `10`.
+    #[schemars(with = "Seconds")]
+    pub timeout_seconds: Option<Scalar>,
     /// The provider may be reached by plain http and at private addresses; default `false`. For a
     /// provider on the same machine or in the same cluster only.
     #[schemars(with = "Switch")]
     pub allow_insecure_http: Option<Scalar>,
     /// What is protected. Required.
     pub routes: Vec<Route>,
+}
+
+/// Which members of a user API's answer say who signed in; `user.id` is a member of a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping such as `subject: id` and `email: email`")]
+pub struct IdentityMembers {
+    /// What never changes about a person: a text or a whole number; default `sub`. Not a login name,
+    /// which can be given to somebody else.
+    #[schemars(with = "Member")]
+    pub subject: Option<String>,
+    /// The e-mail address; default `email`.
+    #[schemars(with = "Member")]
+    pub email: Option<String>,
+    /// Whether the address is theirs; default `email_verified`.
+    #[schemars(with = "MemberOrSwitch")]
+    pub email_verified: Option<Scalar>,
+    /// A name for people to read; default `name`.
+    #[schemars(with = "Member")]
+    pub name: Option<String>,
+    /// A member that has to be our `client_id`; if it is another one, the sign-in ends.
+    #[schemars(with = "Member")]
+    pub client_id: Option<String>,
+    /// A list of addresses with `email`, `primary` and `verified`. Then the address is the primary one
+    /// that is verified, and no other.
+    #[schemars(with = "WebUrl")]
+    pub email_endpoint: Option<String>,
 }
 
 /// A client that needs no registration.

@@ -51,6 +51,20 @@ pub(super) struct ProviderVariables {
     display_name: Option<String>,
     mount: Option<String>,
     config_url: Option<String>,
+    strict: Option<Scalar>,
+    issuer: Option<String>,
+    authorization_endpoint: Option<String>,
+    token_endpoint: Option<String>,
+    userinfo_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
+    jwks_uri: Option<String>,
+    algorithm: Option<List>,
+    identity_subject: Option<String>,
+    identity_email: Option<String>,
+    identity_email_verified: Option<Scalar>,
+    identity_name: Option<String>,
+    identity_client_id: Option<String>,
+    identity_email_endpoint: Option<String>,
     client_id: Option<String>,
     client_secret: Option<SecretSource>,
     client_secret_file: Option<String>,
@@ -71,7 +85,7 @@ pub(super) struct ProviderVariables {
     lifetimes_refresh_token: Option<Scalar>,
     lifetimes_grant: Option<Scalar>,
     lifetimes_refresh_grace: Option<Scalar>,
-    timeout: Option<Scalar>,
+    timeout_seconds: Option<Scalar>,
     allow_insecure_http: Option<Scalar>,
     backend: Option<String>,
     route_path: Option<String>,
@@ -144,6 +158,21 @@ impl ProviderVariables {
         layer.set(&mut provider.display_name, self.display_name, "display_name");
         layer.set(&mut provider.mount, self.mount, "mount");
         layer.set(&mut provider.config_url, self.config_url, "config_url");
+        layer.set(&mut provider.strict, self.strict, "strict");
+        layer.set(&mut provider.issuer, self.issuer, "issuer");
+        layer.set(&mut provider.authorization_endpoint, self.authorization_endpoint, "authorization_endpoint");
+        layer.set(&mut provider.token_endpoint, self.token_endpoint, "token_endpoint");
+        layer.set(&mut provider.userinfo_endpoint, self.userinfo_endpoint, "userinfo_endpoint");
+        layer.set(&mut provider.revocation_endpoint, self.revocation_endpoint, "revocation_endpoint");
+        layer.set(&mut provider.jwks_uri, self.jwks_uri, "jwks_uri");
+        layer.set(&mut provider.algorithm, self.algorithm, "algorithm");
+        let identity = &mut provider.identity;
+        layer.set(&mut identity.subject, self.identity_subject, "identity.subject");
+        layer.set(&mut identity.email, self.identity_email, "identity.email");
+        layer.set(&mut identity.email_verified, self.identity_email_verified, "identity.email_verified");
+        layer.set(&mut identity.name, self.identity_name, "identity.name");
+        layer.set(&mut identity.client_id, self.identity_client_id, "identity.client_id");
+        layer.set(&mut identity.email_endpoint, self.identity_email_endpoint, "identity.email_endpoint");
         layer.set(&mut provider.client_id, self.client_id, "client_id");
         layer.secret(&mut provider.client_secret, self.client_secret, self.client_secret_file, "client_secret", found);
         let method = self.token_endpoint_auth_method;
@@ -166,7 +195,7 @@ impl ProviderVariables {
         layer.set(&mut lifetimes.refresh_token, self.lifetimes_refresh_token, "lifetimes.refresh_token");
         layer.set(&mut lifetimes.grant, self.lifetimes_grant, "lifetimes.grant");
         layer.set(&mut lifetimes.refresh_grace, self.lifetimes_refresh_grace, "lifetimes.refresh_grace");
-        layer.set(&mut provider.timeout, self.timeout, "timeout");
+        layer.set(&mut provider.timeout_seconds, self.timeout_seconds, "timeout_seconds");
         layer.set(&mut provider.allow_insecure_http, self.allow_insecure_http, "allow_insecure_http");
     }
 

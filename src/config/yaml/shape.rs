@@ -15,12 +15,11 @@ use crate::config::{
 const MAX_MISTAKES: usize = 50;
 
 /// Keys that people know from elsewhere, the key here, and what to write.
-const KNOWN_ELSEWHERE: [(&str, &str, &str); 12] = [
+const KNOWN_ELSEWHERE: [(&str, &str, &str); 11] = [
     ("base_url", "public_url", "`public_url` at the top level"),
     ("issuer_url", "", "nothing: the issuer is `public_url` with the provider's `mount`"),
-    ("issuer", "", "nothing: ours is `public_url` with `mount`, the provider's comes from `config_url`"),
     ("discovery_url", "config_url", "`config_url`"),
-    ("timeout_seconds", "timeout", "`timeout: 10s`"),
+    ("timeout", "timeout_seconds", "`timeout_seconds: 10`"),
     ("jwt_signing_key", "secret", "`secret` at the top level"),
     ("enable_cimd", "client_id_metadata_documents", "`client_id_metadata_documents`"),
     ("upstream", "backend", "`backend`, in a route"),

@@ -47,15 +47,14 @@ fn variables_are_replaced_inside_strings_only() {
 
 #[test]
 fn anchors_merge_keys_and_extensions_work() {
-    let text =
-        "x-common: &common {timeout: 5s, audience: x}\nproviders:\n  a: {<<: *common, audience: y}\n  b: *common\n";
+    let text = "x-common: &common {timeout_seconds: 5s, audience: x}\nproviders:\n  a: {<<: *common, audience: y}\n  b: *common\n";
     let (parsed, found) = read(text, &[]);
     assert!(found.is_empty(), "{found}");
     let (document, origins) = parsed.unwrap();
     assert_eq!(document.providers["a"].audience.as_deref(), Some("y"));
-    assert_eq!(document.providers["b"].timeout.as_ref().unwrap().as_str(), "5s");
+    assert_eq!(document.providers["b"].timeout_seconds.as_ref().unwrap().as_str(), "5s");
     // What came through a merge is shown where it was merged.
-    assert_eq!(place(&origins.of("providers.a.timeout")).0, 3);
+    assert_eq!(place(&origins.of("providers.a.timeout_seconds")).0, 3);
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl World {
         let public_url = Url::parse(PUBLIC).unwrap();
         let mut plan = testing::provider(&public_url, "acme", "/", &["/mcp"]);
         plan.display_name = "Acme".to_owned();
-        plan.config_url = Url::parse(&provider.config_url()).unwrap();
+        plan.config_url = Some(Url::parse(&provider.config_url()).unwrap());
         plan.client_id = provider.client_id().to_owned();
         plan.client_secret = provider.client_secret().cloned();
         plan.required_scopes = Scopes::parse("openid email").unwrap();

@@ -20,7 +20,7 @@ use crate::{
 
 fn provider(idp: &Running, egress: &Egress, method: Option<ClientAuthMethod>) -> Arc<Provider> {
     let mut plan = fixture::plan(idp.issuer());
-    plan.config_url = idp.config_url().parse().unwrap();
+    plan.config_url = Some(idp.config_url().parse().unwrap());
     plan.client_id = idp.client_id().to_owned();
     plan.client_secret = idp.client_secret().cloned();
     plan.token_endpoint_auth_method = method;

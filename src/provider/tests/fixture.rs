@@ -25,7 +25,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use url::Url;
 
 use crate::{
-    config::plan::{Lifetimes, ProviderPlan},
+    config::plan::{Lifetimes, ProtocolPlan, ProviderPlan},
     egress::Egress,
     metrics::Metrics,
     oauth::{Issuer, Scopes},
@@ -343,7 +343,8 @@ pub(super) fn plan(origin: &str) -> ProviderPlan {
         display_name: "Auth0".to_owned(),
         mount: "/".to_owned(),
         issuer: Issuer::new(&public_url, "/"),
-        config_url: Url::parse(&format!("{origin}/.well-known/openid-configuration")).unwrap(),
+        config_url: Some(Url::parse(&format!("{origin}/.well-known/openid-configuration")).unwrap()),
+        protocol: ProtocolPlan::default(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: Some(Secret::new(CLIENT_SECRET)),
         token_endpoint_auth_method: None,

@@ -78,7 +78,7 @@ export class Stack {
           client_secret: this.clientSecret,
           required_scopes: ['openid', 'email'],
           allow_insecure_http: true,
-          timeout: '3s',
+          timeout_seconds: 3,
           lifetimes,
           routes: Object.entries(routes).map(([path, kind]) => ({ path, backend: this.backends[kind].url })),
         },

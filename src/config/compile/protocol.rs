@@ -1,0 +1,76 @@
+//! How a provider is spoken to.
+
+use super::{
+    endpoints::{Place, Says},
+    identity,
+    report::Report,
+    server::list,
+    value::{self, Refusal},
+};
+use crate::config::{
+    diagnostic::{closest, one_of},
+    document::Provider,
+    origin::child,
+    plan::{JwsAlgorithm, ProtocolPlan},
+};
+
+/// Whether the discovery document has to be complete.
+pub(super) fn strict(at: &str, provider: &Provider, report: &mut Report<'_>) -> bool {
+    let at = child(at, "strict");
+    let strict = report.scalar(&at, provider.strict.as_ref(), true, value::switch);
+    let has_endpoints = provider.authorization_endpoint.is_some() || provider.token_endpoint.is_some();
+    if let (Some(written), None, true) = (&provider.strict, &provider.config_url, has_endpoints) {
+        report
+            .error(&at, "has no effect without a `config_url`: it is about that document")
+            .offending(written.as_str())
+            .help("remove it");
+    }
+    strict
+}
+
+pub(super) fn compile(
+    at: &str,
+    provider: &Provider,
+    place: &Place,
+    (says, strict): (Says, bool),
+    report: &mut Report<'_>,
+) -> ProtocolPlan {
+    let algorithms_at = child(at, "algorithm");
+    let algorithms = list(&algorithms_at, provider.algorithm.as_ref(), report, algorithm);
+    if says == Says::UserApi && provider.algorithm.is_some() {
+        report.key_error(&algorithms_at, "has no effect here: this provider's tokens have no signature to check").help(
+            "remove it; it is for providers with ID tokens, which have a `config_url`, or `issuer` and `jwks_uri`",
+        );
+    }
+    let identity_at = child(at, "identity");
+    ProtocolPlan {
+        endpoints: place.endpoints.clone(),
+        strict,
+        algorithms,
+        identity: identity::compile(&identity_at, &provider.identity, says, place.allow_insecure_http, report),
+    }
+}
+
+fn algorithm(text: &str) -> Result<JwsAlgorithm, Refusal> {
+    let upper = text.to_ascii_uppercase();
+    if upper == "NONE" {
+        return Err(Refusal::new(
+            "is no signature: whoever can send a token could be anybody",
+            "write what the provider signs with: `RS256`",
+        ));
+    }
+    if matches!(upper.as_str(), "HS256" | "HS384" | "HS512") {
+        let message = "is signed with a secret that both sides know: whoever verifies could forge";
+        let help = "let the provider sign with a key pair, and write `RS256` or `ES256`";
+        return Err(Refusal::new(message, help));
+    }
+    let names = || JwsAlgorithm::ALL.into_iter().map(JwsAlgorithm::as_str);
+    let known = JwsAlgorithm::ALL.into_iter().find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(text));
+    known.ok_or_else(|| {
+        let help = match closest(text, names()) {
+            Some(meant) => format!("did you mean `{meant}`? Possible are {}", one_of(names())),
+            None => format!("write one or several of {}", one_of(names())),
+        };
+        Refusal::new("is no algorithm that can be checked here", help)
+    })
+}

@@ -1,0 +1,51 @@
+//! How a provider is spoken to, by path.
+
+use super::{NONE, Section};
+use crate::config::plan::{EmailVerified, EndpointsPlan, IdentityPlan, JwsAlgorithm, ProtocolPlan};
+
+pub(super) fn facts(section: &mut Section<'_>, has_document: bool, plan: &ProtocolPlan) {
+    let ProtocolPlan { endpoints, strict, algorithms, identity } = plan;
+    let EndpointsPlan {
+        issuer,
+        authorization_endpoint,
+        token_endpoint,
+        userinfo_endpoint,
+        revocation_endpoint,
+        jwks_uri,
+    } = endpoints;
+    let by_document = if has_document { "by metadata" } else { NONE };
+    let written = [
+        ("issuer", issuer.as_deref()),
+        ("authorization_endpoint", authorization_endpoint.as_ref().map(url::Url::as_str)),
+        ("token_endpoint", token_endpoint.as_ref().map(url::Url::as_str)),
+        ("userinfo_endpoint", userinfo_endpoint.as_ref().map(url::Url::as_str)),
+        ("revocation_endpoint", revocation_endpoint.as_ref().map(url::Url::as_str)),
+        ("jwks_uri", jwks_uri.as_ref().map(url::Url::as_str)),
+    ];
+    for (key, text) in written {
+        section.fact(key, text.unwrap_or(by_document));
+    }
+    section.fact("strict", strict);
+    if algorithms.is_empty() {
+        section.fact("algorithm", by_document);
+    } else {
+        section.list("algorithm", algorithms.iter().copied().map(JwsAlgorithm::as_str));
+    }
+    // With ID tokens it means nothing.
+    if jwks_uri.is_none() && !(has_document && *strict) {
+        self::identity(&mut section.below("identity"), identity);
+    }
+}
+
+fn identity(section: &mut Section<'_>, plan: &IdentityPlan) {
+    let IdentityPlan { subject, email, email_verified, name, client_id, email_endpoint } = plan;
+    section.fact("subject", subject);
+    section.fact("email", email);
+    match email_verified {
+        EmailVerified::Member(member) => section.fact("email_verified", member),
+        EmailVerified::Always(always) => section.fact("email_verified", always),
+    }
+    section.fact("name", name);
+    section.maybe("client_id", client_id.as_ref());
+    section.maybe("email_endpoint", email_endpoint.as_ref());
+}

@@ -1,0 +1,140 @@
+//! How a provider is spoken to: where its endpoints are, what it may sign with, and how people are
+//! recognised if it gives no ID tokens.
+
+use url::Url;
+
+use crate::identity::MemberPath;
+
+/// How a provider is spoken to. The default is what OpenID Connect says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtocolPlan {
+    /// What the configuration says of the provider itself: instead of its discovery document, or
+    /// over it.
+    pub endpoints: EndpointsPlan,
+    /// The discovery document must have everything that OpenID Connect Discovery demands.
+    pub strict: bool,
+    /// What the provider may sign with; empty: the asymmetric algorithms that it offers.
+    pub algorithms: Vec<JwsAlgorithm>,
+    /// Who signed in, in the answer of the user API. For providers without ID tokens.
+    pub identity: IdentityPlan,
+}
+
+/// The provider's own metadata as far as they are configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointsPlan {
+    /// Its issuer, byte for byte.
+    pub issuer: Option<String>,
+    /// Where people sign in.
+    pub authorization_endpoint: Option<Url>,
+    /// Where codes and refresh tokens are exchanged.
+    pub token_endpoint: Option<Url>,
+    /// User info, or an API that tells about the holder of an access token.
+    pub userinfo_endpoint: Option<Url>,
+    /// RFC 7009.
+    pub revocation_endpoint: Option<Url>,
+    /// The keys that ID tokens are signed with.
+    pub jwks_uri: Option<Url>,
+}
+
+/// Which members of a user API's answer say who signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityPlan {
+    /// What never changes about a person: text or whole number.
+    pub subject: MemberPath,
+    /// An e-mail address.
+    pub email: MemberPath,
+    /// Whether that address is theirs.
+    pub email_verified: EmailVerified,
+    /// A name for people to read.
+    pub name: MemberPath,
+    /// A member that has to be our `client_id`: the token was made for this application.
+    pub client_id: Option<MemberPath>,
+    /// Where a list of addresses with `email`, `primary` and `verified` is; then `email` comes only
+    /// from there.
+    pub email_endpoint: Option<Url>,
+}
+
+/// What is known of an e-mail address in a user API's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EmailVerified {
+    /// A member says it.
+    Member(MemberPath),
+    /// The provider checks every address, or none.
+    Always(bool),
+}
+
+/// A digital signature of RFC 7518 section 3.1 or RFC 8037: nothing symmetric, and not `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names of the standard")]
+pub enum JwsAlgorithm {
+    Rs256,
+    Rs384,
+    Rs512,
+    Ps256,
+    Ps384,
+    Ps512,
+    Es256,
+    Es384,
+    EdDsa,
+}
+
+// === impl ProtocolPlan ===
+
+impl Default for ProtocolPlan {
+    fn default() -> Self {
+        Self {
+            endpoints: EndpointsPlan::default(),
+            strict: true,
+            algorithms: Vec::new(),
+            identity: IdentityPlan::default(),
+        }
+    }
+}
+
+// === impl IdentityPlan ===
+
+/// The names of OpenID Connect's user info.
+impl Default for IdentityPlan {
+    fn default() -> Self {
+        Self {
+            subject: MemberPath::named("sub"),
+            email: MemberPath::named("email"),
+            email_verified: EmailVerified::Member(MemberPath::named("email_verified")),
+            name: MemberPath::named("name"),
+            client_id: None,
+            email_endpoint: None,
+        }
+    }
+}
+
+// === impl JwsAlgorithm ===
+
+impl JwsAlgorithm {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::EdDsa,
+    ];
+
+    /// The name in a JWT's header.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The beginning of a sign-in: the authorization request (RFC 6749 section 4.1.1, OpenID Connect
+//! Core section 3.1.2.1). PKCE, state and nonce towards the provider are our own, never a client's.
+
+use openidconnect::{CsrfToken, Nonce, PkceCodeChallenge, Scope, core::CoreAuthenticationFlow};
+use url::Url;
+
+use super::{
+    Provider,
+    discovery::{Discovered, Says},
+    error::LoginError,
+    login::Login,
+};
+use crate::oauth::{self, Scopes};
+
+/// Bytes of randomness in `state` and `nonce`.
+const RANDOM_BYTES: u32 = 32;
+
+// === impl Provider ===
+
+impl Provider {
+    /// Where to send the browser, and what to keep until it comes back. Asks for the plan's required
+    /// scopes and `scopes` (and `openid` where there are ID tokens); with `offline` for a refresh
+    /// token too, if the plan wants one and the provider knows `offline_access`.
+    ///
+    /// # Errors
+    /// [`LoginError::Unavailable`] while nothing is known of the provider.
+    pub async fn begin_login(&self, scopes: &Scopes, offline: bool) -> Result<(Url, Login), LoginError> {
+        let known = self.ready().await.map_err(LoginError::Unavailable)?;
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let new_state = || CsrfToken::new_random_len(RANDOM_BYTES);
+        let scopes = self.asked(&known, scopes, offline);
+        let parameters = self.parameters(&self.plan.extra_authorize_params);
+        let (url, state, nonce) = match &known.says {
+            Says::IdToken(_) => {
+                let nonce = || Nonce::new_random_len(RANDOM_BYTES);
+                let flow = CoreAuthenticationFlow::AuthorizationCode;
+                // openidconnect adds `openid` itself.
+                let scopes = scopes.filter(|scope| scope.as_str() != "openid");
+                let request = known.client.authorize_url(flow, new_state, nonce);
+                let request = request.set_pkce_challenge(challenge).add_scopes(scopes);
+                parameters.fold(request, |request, (name, value)| request.add_extra_param(name, value)).url()
+            }
+            Says::UserApi { client, .. } => {
+                let request = client.authorize_url(new_state).set_pkce_challenge(challenge).add_scopes(scopes);
+                let request = parameters.fold(request, |request, (name, value)| request.add_extra_param(name, value));
+                let (url, state) = request.url();
+                // Nothing would repeat it.
+                (url, state, Nonce::new(String::new()))
+            }
+        };
+        let login =
+            Login { state: state.into_secret(), nonce: nonce.secret().clone(), pkce_verifier: verifier.into_secret() };
+        Ok((url, login))
+    }
+
+    /// All scopes of one request.
+    fn asked(&self, known: &Discovered, scopes: &Scopes, offline: bool) -> impl Iterator<Item = Scope> + use<> {
+        let mut asked = self.plan.required_scopes.union(&scopes.without(oauth::Scope::OFFLINE_ACCESS)).to_vec();
+        let offline_access = oauth::Scope::OFFLINE_ACCESS;
+        let offline = offline && self.plan.offline_access && known.knows_offline_access;
+        if offline && !asked.iter().any(|scope| scope == offline_access) {
+            asked.push(offline_access.to_owned());
+        }
+        asked.into_iter().map(Scope::new)
+    }
+}
