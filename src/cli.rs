@@ -5,6 +5,7 @@ pub mod ask;
 pub mod banner;
 pub mod check;
 pub mod compare;
+pub mod online;
 pub mod serve;
 pub mod show;
 
@@ -28,7 +29,7 @@ pub mod exit {
     /// Wrong arguments (`EX_USAGE`).
     pub const USAGE: u8 = 64;
     /// Something that was needed is not there: an address in use, a store that cannot be opened
-    /// (`EX_UNAVAILABLE`).
+    /// (`EX_UNAVAILABLE`), a provider at which nobody could sign in (`check --online`).
     pub const UNAVAILABLE: u8 = 69;
     /// A configuration with mistakes (`EX_CONFIG`).
     pub const CONFIG: u8 = 78;
@@ -44,6 +45,16 @@ Examples:
 
 Environment variables win over the file; a `.env` file beside the process is read too.
 Documentation: docs/configuration.md";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  vestibule check --config vestibule.yaml
+  vestibule check --config vestibule.yaml --online        ask every provider and backend, too
+  vestibule check --config vestibule.yaml --json          the same for programs
+  VESTIBULE_PROVIDERS=auth0 … vestibule check             the environment alone
+
+Exit codes: 0 the configuration can be used, 78 it has mistakes, 69 with --online: people could not
+sign in at one of the providers.";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -100,8 +111,8 @@ enum Command {
     #[command(after_help = EXAMPLES)]
     Serve(ConfigArguments),
     /// Check the configuration and say what to enter at each provider; starts nothing.
-    #[command(after_help = EXAMPLES)]
-    Check(ConfigArguments),
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArguments),
     /// Look at configurations: what is in force, what would change.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -137,6 +148,19 @@ pub struct ConfigArguments {
     /// A file with `NAME=value` lines; default: `.env` beside the process, if there is one.
     #[arg(long, value_name = "FILE", env = "VESTIBULE_ENV_FILE")]
     pub env_file: Option<PathBuf>,
+}
+
+/// What is checked.
+#[derive(Args, Clone, Debug)]
+struct CheckArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Ask every provider and every backend as well; signs nobody in.
+    #[arg(long)]
+    online: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which instance is asked.
@@ -216,7 +240,9 @@ pub fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Serve(config) => serve::serve(&config),
-        Command::Check(config) => tell(&check::check(&config.sources(), look())),
+        Command::Check(CheckArguments { config, online, json }) => {
+            check::check(&config.sources(), check::Options { online, json, look: look() }).end()
+        }
         Command::Config(ConfigCommand::Show(config)) => show(&config.sources()).end(),
         Command::Config(ConfigCommand::Schema) => Outcome::found(config::schema::text()).end(),
         Command::Config(ConfigCommand::Diff(DiffArguments { config, against_running: _, admin })) => {
@@ -226,17 +252,6 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments.admin).end(),
         Command::Demo(demo) => serve::demo(demo.port),
     }
-}
-
-/// Prints what a check found: to standard output what is right, to standard error what is wrong.
-fn tell(checked: &check::Checked) -> ExitCode {
-    // Whoever closed the stream does not want to read it.
-    drop(if checked.code == check::VALID {
-        stdout().write_all(checked.text.as_bytes())
-    } else {
-        stderr().write_all(checked.text.as_bytes())
-    });
-    ExitCode::from(checked.code)
 }
 
 /// Mistakes are drawn for people and written on one line each for programs.

@@ -46,6 +46,7 @@ pub mod secret;
 pub mod server;
 pub mod store;
 pub mod supervisor;
+pub mod survey;
 pub mod telemetry;
 pub mod time;
 

@@ -141,6 +141,13 @@ impl Provider {
         tokio::spawn(keep_fresh(Arc::downgrade(self)))
     }
 
+    /// Learns metadata and keys once, and says whether sign-in is possible then.
+    pub async fn try_once(&self) -> Readiness {
+        // The reason is kept.
+        drop(self.refresh().await);
+        self.readiness()
+    }
+
     /// Whether sign-in is possible, and if not, why.
     pub fn readiness(&self) -> Readiness {
         let discovered = self.discovered.load();

@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("answer", &[]),
     ("authority", &["config", "keys", "metrics", "provider", "seal", "store"]),
     ("body", &[]),
-    ("cli", &["admin", "config", "demo", "reload", "server", "supervisor", "telemetry"]),
+    ("cli", &["admin", "config", "demo", "reload", "server", "supervisor", "survey", "telemetry"]),
     ("config", &[]),
     ("demo", &["config", "seal"]),
     ("edge", &["answer", "authority", "config", "endpoint", "forward", "gate", "listener", "metrics", "route", "seal"]),
@@ -58,6 +58,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("server", &["admin", "config", "entrance", "keys", "listener", "live", "metrics", "reload", "seal", "store"]),
     ("store", &["metrics", "seal"]),
     ("supervisor", &[]),
+    ("survey", &["config", "egress", "metrics", "provider"]),
     ("telemetry", &["config"]),
     ("time", &[]),
 ];

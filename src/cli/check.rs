@@ -1,38 +1,87 @@
 //! `vestibule check`: is this configuration right, and what would it do? Opens no port and no
-//! store, asks no provider.
+//! store; asks providers and backends only if it is told to.
 
-use super::banner::banner;
+use serde_json::{Value, json};
+
+use super::{Outcome, banner::banner, exit, online};
 use crate::{
-    config::{self, Diagnostics, Loaded, Look, Severity, Sources},
+    config::{self, Diagnostic, Diagnostics, Loaded, Look, Origin, Severity, Sources},
     server,
+    survey::Survey,
 };
 
-/// Exit code of a configuration that can be used.
-pub const VALID: u8 = 0;
-/// Exit code of one that cannot (`EX_CONFIG` of `sysexits.h`).
-pub const INVALID: u8 = 78;
-
-/// What to print, and how to end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checked {
-    /// [`VALID`] or [`INVALID`].
-    pub code: u8,
-    /// Ends with a newline.
-    pub text: String,
+/// What to look at, and how to say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Ask every provider and backend.
+    pub online: bool,
+    /// One JSON object instead of text.
+    pub json: bool,
+    /// How mistakes are drawn.
+    pub look: Look,
 }
 
 /// Loads the configuration and tells what it says, or everything that is wrong with it.
-pub fn check(sources: &Sources, look: Look) -> Checked {
-    match config::load(sources) {
-        Ok(loaded) => {
-            if let Err(refusal) = files(&loaded) {
-                return Checked { code: INVALID, text: loaded.notes.render(look) + &refusal };
-            }
-            let text = format!("{}{}\nThe configuration is valid.\n", loaded.notes.render(look), banner(&loaded.plan));
-            Checked { code: VALID, text }
+pub fn check(sources: &Sources, options: Options) -> Outcome {
+    let loaded = match config::load(sources) {
+        Ok(loaded) => loaded,
+        Err(found) if options.json => return told_as_json(exit::CONFIG, &found, None, None),
+        Err(found) => return Outcome::failed(exit::CONFIG, refusal(&found, options.look)),
+    };
+    if let Err(refusal) = files(&loaded) {
+        if options.json {
+            return told_as_json(exit::CONFIG, &loaded.notes, Some(&refusal), None);
         }
-        Err(found) => Checked { code: INVALID, text: refusal(&found, look) },
+        return Outcome::failed(exit::CONFIG, loaded.notes.render(options.look) + &refusal);
     }
+    let asked = options.online.then(|| online::ask(&loaded.plan)).transpose();
+    let survey = match asked {
+        Ok(survey) => survey,
+        Err(reason) => return Outcome::failed(exit::UNAVAILABLE, format!("{reason}\n")),
+    };
+    let code = survey.as_ref().map_or(0, online::code);
+    if options.json {
+        return told_as_json(code, &loaded.notes, None, survey.as_ref());
+    }
+    let mut text = format!("{}{}", loaded.notes.render(options.look), banner(&loaded.plan));
+    if let Some(survey) = &survey {
+        text += &online::text(survey, options.look);
+    }
+    text += "\nThe configuration is valid.\n";
+    Outcome { code, text, notes: String::new() }
+}
+
+/// Everything for programs.
+fn told_as_json(code: u8, found: &Diagnostics, files: Option<&str>, survey: Option<&Survey>) -> Outcome {
+    let mut diagnostics: Vec<Value> = found.iter().map(diagnostic).collect();
+    diagnostics.extend(files.map(|message| json!({ "severity": "error", "path": "tls", "message": message.trim() })));
+    let mut told = json!({ "valid": code != exit::CONFIG, "diagnostics": diagnostics });
+    if let (Some(told), Some(survey)) = (told.as_object_mut(), survey) {
+        told.insert("online".to_owned(), online::json(survey));
+    }
+    Outcome { code, text: format!("{told:#}\n"), notes: String::new() }
+}
+
+fn diagnostic(diagnostic: &Diagnostic) -> Value {
+    let (file, line, column, variable) = match &diagnostic.origin {
+        Origin::Nowhere => (None, None, None, None),
+        Origin::File(file) => (Some(file), None, None, None),
+        Origin::Place(place) => (Some(&place.file), Some(place.line), Some(place.column), None),
+        Origin::Variable { name, place } => {
+            (place.as_ref().map(|place| &place.file), place.as_ref().map(|place| place.line), None, Some(name))
+        }
+    };
+    json!({
+        "severity": diagnostic.severity.to_string(),
+        "path": diagnostic.path,
+        "offending": diagnostic.offending,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "file": file.map(|file| &**file),
+        "line": line,
+        "column": column,
+        "variable": variable,
+    })
 }
 
 /// Every mistake, and how many there are.
@@ -57,6 +106,8 @@ pub fn files(loaded: &Loaded) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    const OPTIONS: Options = Options { online: false, json: false, look: Look::Plain };
+
     fn sources(env: &[(&str, &str)]) -> Sources {
         Sources { environment: env.iter().copied().collect(), ..Sources::default() }
     }
@@ -71,9 +122,9 @@ mod tests {
                 ("VESTIBULE_REQUIRED_SCOPES", "email"),
                 ("VESTIBULE_BACKEND", "http://127.0.0.1:3000/mcp"),
             ]),
-            Look::Plain,
+            OPTIONS,
         );
-        assert_eq!(checked.code, VALID);
+        assert_eq!(checked.code, 0);
         assert!(checked.text.starts_with("VESTIBULE_REQUIRED_SCOPES: note: "), "{}", checked.text);
         assert!(checked.text.contains("https://mcp.example.com/auth/callback"), "{}", checked.text);
         assert!(checked.text.ends_with("\nThe configuration is valid.\n"));
@@ -90,18 +141,30 @@ mod tests {
                 ("VESTIBULE_TLS_CERTIFICATE", "/nowhere/tls.crt"),
                 ("VESTIBULE_TLS_KEY", "/nowhere/tls.key"),
             ]),
-            Look::Plain,
+            OPTIONS,
         );
-        assert_eq!(checked.code, INVALID);
+        assert_eq!(checked.code, exit::CONFIG);
         let expected = "VESTIBULE_TLS_CERTIFICATE: error: tls: cannot read /nowhere/tls.crt: ";
-        assert!(checked.text.contains(expected), "{}", checked.text);
-        assert!(checked.text.ends_with("\nThe configuration cannot be used: 1 error.\n"), "{}", checked.text);
+        assert!(checked.notes.contains(expected), "{}", checked.notes);
+        assert!(checked.notes.ends_with("\nThe configuration cannot be used: 1 error.\n"), "{}", checked.notes);
     }
 
     #[test]
     fn a_bad_one_says_how_much_is_wrong() {
-        let checked = check(&sources(&[("VESTIBULE_LISTEN", "x")]), Look::Plain);
-        assert_eq!(checked.code, INVALID);
-        assert!(checked.text.ends_with("\nThe configuration cannot be used: 3 errors.\n"), "{}", checked.text);
+        let checked = check(&sources(&[("VESTIBULE_LISTEN", "x")]), OPTIONS);
+        assert_eq!(checked.code, exit::CONFIG);
+        assert!(checked.notes.ends_with("\nThe configuration cannot be used: 3 errors.\n"), "{}", checked.notes);
+    }
+
+    #[test]
+    fn programs_get_one_object() {
+        let options = Options { json: true, ..OPTIONS };
+        let checked =
+            check(&sources(&[("VESTIBULE_LISTEN", "x"), ("VESTIBULE_PUBLIC_URL", "https://a.example")]), options);
+        let told: Value = serde_json::from_str(&checked.text).unwrap();
+        assert_eq!((checked.code, &told["valid"]), (exit::CONFIG, &Value::Bool(false)));
+        let listen = told["diagnostics"].as_array().unwrap().iter().find(|found| found["path"] == "listen").unwrap();
+        assert_eq!((&listen["variable"], &listen["offending"]), (&json!("VESTIBULE_LISTEN"), &json!("x")));
+        assert!(listen["help"].as_str().unwrap().starts_with("write "), "{listen}");
     }
 }
