@@ -46,6 +46,22 @@ Examples:
 Environment variables win over the file; a `.env` file beside the process is read too.
 Documentation: docs/configuration.md";
 
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  vestibule serve --config vestibule.yaml         run from a file; it is read again when it changes
+  VESTIBULE_PROVIDERS=auth0 … vestibule serve     run from the environment alone
+  vestibule serve --env-file vestibule.env        the same, from a file of variables
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, 69 something is not there (an address in use, a store
+that cannot be opened), 78 the configuration has mistakes.";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  vestibule demo
+  vestibule demo --port 8100
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, 69 no port could be had.";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
   vestibule check --config vestibule.yaml
@@ -62,14 +78,16 @@ Examples:
   VESTIBULE_LISTEN=0.0.0.0:8000 vestibule config show --config vestibule.yaml | grep listen
 
 Secrets are shown as the first 8 hex digits of their SHA-256, short ones not at all. Compare with
-  printf %s \"$SECRET\" | sha256sum | cut -c1-8";
+  printf %s \"$SECRET\" | sha256sum | cut -c1-8
+
+Exit codes: 0 it is shown, 78 the configuration has mistakes.";
 
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
   vestibule config schema > vestibule.schema.json
   # yaml-language-server: $schema=vestibule.schema.json        as the first line of vestibule.yaml
 
-The schema knows names and shapes; `vestibule check` knows the rest.";
+The schema knows names and shapes; `vestibule check` knows the rest. Exit code: 0.";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
@@ -108,7 +126,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = SERVE_EXAMPLES)]
     Serve(ConfigArguments),
     /// Check the configuration and say what to enter at each provider; starts nothing.
     #[command(after_help = CHECK_EXAMPLES)]
@@ -123,6 +141,7 @@ enum Command {
     #[command(after_help = HEALTH_EXAMPLES)]
     Healthcheck(AdminArguments),
     /// Run the gateway with a built-in identity provider and MCP server on this machine, to try it.
+    #[command(after_help = DEMO_EXAMPLES)]
     Demo(DemoArguments),
 }
 
@@ -275,3 +294,6 @@ fn printable(text: &str) -> String {
     }
     printable
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use tempfile::TempDir;
+use vestibule::demo::identity_provider::{self, DemoIdentityProvider};
 
 const SECRET: &str = "a-secret-of-the-application-0123";
 
@@ -126,6 +127,77 @@ fn the_effective_configuration_of_an_example() {
     insta::assert_snapshot!(out(&shown));
 }
 
+/// The demo identity provider behind a file, and the file's folder.
+async fn provider_and_file(more: &str) -> (identity_provider::Running, TempDir) {
+    let provider = DemoIdentityProvider::start(identity_provider::Options::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "\
+public_url: https://mcp.example.com
+providers:
+  demo:
+    config_url: {}
+    client_id: vestibule-demo
+    client_secret: {}
+    allow_insecure_http: true
+    {more}
+    routes: [{{ path: /mcp, backend: 'http://127.0.0.1:9/mcp' }}]
+",
+        provider.config_url(),
+        provider.client_secret().unwrap().expose()
+    );
+    fs::write(folder.path().join("vestibule.yaml"), text).unwrap();
+    (provider, folder)
+}
+
+/// Runs `check` while the provider answers.
+async fn check_online(folder: &TempDir, more: &[&str]) -> Output {
+    let arguments = [&["check", "--config", "vestibule.yaml"], more].concat();
+    let mut command = command(folder.path(), &arguments);
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_right_is_told_so() {
+    let (provider, folder) = provider_and_file("required_scopes: [openid, email]").await;
+    let checked = check_online(&folder, &["--online"]).await;
+    let text = out(&checked);
+    assert_eq!(code(&checked), 0, "{text}{}", err(&checked));
+    for line in [
+        "  ok       pkce                   S256\n",
+        "  ok       sign-in                possible",
+        "    callback URL           https://mcp.example.com/auth/callback\n",
+        "  warning  reachable              cannot connect: ",
+        "\nonline: 0 errors, 1 warning\n\nThe configuration is valid.\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains(provider.client_secret().unwrap().expose()), "{text}");
+
+    let told = check_online(&folder, &["--online", "--json"]).await;
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["valid"], true);
+    assert_eq!(told["online"]["providers"][0]["enter"]["callback_URL"], "https://mcp.example.com/auth/callback");
+    assert_eq!(told["online"]["backends"][0]["findings"][0]["verdict"], "warning");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_nobody_could_sign_in_at_is_told_with_code_69() {
+    let (provider, folder) = provider_and_file("").await;
+    provider.change_metadata("code_challenge_methods_supported", serde_json::json!(["plain"]));
+    let checked = check_online(&folder, &["--online"]).await;
+    assert_eq!(code(&checked), 69, "{}", out(&checked));
+    assert!(out(&checked).contains("  error    pkce "), "{}", out(&checked));
+    assert!(out(&checked).contains("\n           help: "), "{}", out(&checked));
+    // Without --online nobody is asked.
+    assert_eq!(code(&check_online(&folder, &[]).await), 0);
+    provider.down();
+    let checked = check_online(&folder, &["--online", "--json"]).await;
+    assert_eq!(code(&checked), 69);
+    let told: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(told["online"]["errors"], 1, "{told:#}");
+}
+
 #[test]
 fn a_wrong_configuration_is_not_shown() {
     let folder = tempfile::tempdir().unwrap();
@@ -230,7 +302,7 @@ fn wrong_arguments_are_refused() {
     ] {
         assert_eq!(code(&run(folder.path(), arguments)), 64, "{arguments:?}");
     }
-    for command in [&["config", "show"][..], &["config", "diff"], &["reload"], &["healthcheck"]] {
+    for command in [&["check"][..], &["config", "show"], &["config", "schema"], &["config", "diff"], &["reload"]] {
         let help = run(folder.path(), &[command, &["--help"]].concat());
         assert_eq!(code(&help), 0);
         assert!(out(&help).contains("Examples:\n  vestibule "), "{}", out(&help));

@@ -23,7 +23,9 @@ fn write(text: &mut String, plan: &Plan) -> fmt::Result {
     let tls = if plan.tls.is_some() { " (TLS)" } else { "" };
     line(text, 0, "listening on", &format!("{}{tls}", plan.listen))?;
     match plan.admin_listen {
-        Some(address) => line(text, 0, "admin", &format!("http://{address} (/metrics /healthz /readyz)"))?,
+        Some(address) => {
+            line(text, 0, "admin", &format!("http://{address} (/metrics /healthz /readyz /status /config /reload)"))?;
+        }
         None => line(text, 0, "admin", "off")?,
     }
     match &plan.storage {
@@ -36,6 +38,10 @@ fn write(text: &mut String, plan: &Plan) -> fmt::Result {
 fn write_provider(text: &mut String, origin: &str, provider: &ProviderPlan) -> fmt::Result {
     writeln!(text, "\nprovider {} (\"{}\") at {}", provider.name, provider.display_name, provider.mount)?;
     line(text, 2, "callback URL", &format!("{}  <- enter this at the provider", provider.callback_url))?;
+    let kind = if provider.client_secret.is_some() { "confidential" } else { "public" };
+    let grants = if provider.offline_access { "authorization_code, refresh_token" } else { "authorization_code" };
+    line(text, 2, "application", &format!("{kind}, grant types {grants}"))?;
+    line(text, 2, "scopes", &provider.valid_scopes.to_string())?;
     line(text, 2, "issuer", provider.issuer.as_str())?;
     let mount = provider.mount.trim_end_matches('/');
     line(text, 2, "metadata", &format!("{origin}/.well-known/oauth-authorization-server{mount}"))?;
@@ -66,7 +72,7 @@ mod tests {
         let plan = from_yaml(
             r"
 public_url: https://mcp.example.com
-admin_listen: off
+admin_listen: 127.0.0.1:9464
 storage: memory
 providers:
   auth0:

@@ -8,21 +8,46 @@ use url::Url;
 
 use super::finding::Finding;
 use crate::{
-    config::plan::{ClientAuthMethod, ProviderPlan},
+    config::plan::{ClientAuthMethod, JwsAlgorithm, ProviderPlan},
     oauth::Scope,
 };
 
-/// Signature algorithms that an ID token is accepted with.
-const SAFE_ALGORITHMS: [&str; 9] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+/// A document with what the configuration says over it.
+pub(super) fn corrected(document: &Value, plan: &ProviderPlan) -> Value {
+    let written = &plan.protocol.endpoints;
+    let mut members = document.as_object().cloned().unwrap_or_default();
+    let over = [
+        ("authorization_endpoint", &written.authorization_endpoint),
+        ("token_endpoint", &written.token_endpoint),
+        ("userinfo_endpoint", &written.userinfo_endpoint),
+        ("revocation_endpoint", &written.revocation_endpoint),
+        ("jwks_uri", &written.jwks_uri),
+    ];
+    for (member, url) in over {
+        if let Some(url) = url {
+            members.insert(member.to_owned(), url.as_str().into());
+        }
+    }
+    Value::Object(members)
+}
 
-/// Everything that there is to say about a metadata document.
+/// What there is to say about a provider that has no metadata document.
+pub(super) fn examine_written(document: &Value, plan: &ProviderPlan) -> Vec<Finding> {
+    let mut found = vec![Finding::ok("discovery", "no document: the configuration names the endpoints")];
+    found.extend(endpoints(document, plan));
+    found
+}
+
+/// Everything that there is to say about a metadata document, corrected as configured.
 pub(super) fn examine(document: &Value, plan: &ProviderPlan) -> Vec<Finding> {
     let mut found = vec![issuer(document, plan)];
     found.extend(endpoints(document, plan));
     found.push(response_types(document));
     found.push(pkce(document));
     found.push(client_authentication(document, plan));
-    found.push(algorithms(document));
+    if document.get("jwks_uri").is_some() {
+        found.push(algorithms(document, plan));
+    }
     found.push(scopes(document, plan));
     found.extend(refreshing(document, plan));
     found
@@ -40,12 +65,15 @@ fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 
 /// Discovery 1.0 section 4.3: the issuer is the URL of its document without the end.
 fn issuer(document: &Value, plan: &ProviderPlan) -> Finding {
+    if let Some(issuer) = &plan.protocol.endpoints.issuer {
+        return Finding::ok("issuer", format!("{issuer}, as configured"));
+    }
     let Some(issuer) = document.get("issuer").and_then(Value::as_str) else {
         let help = "is config_url the address of an OpenID Connect discovery document?";
         return Finding::error("issuer", "the document names no issuer", help);
     };
     let its_document = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    if Url::parse(&its_document).is_ok_and(|url| url == plan.config_url) {
+    if Url::parse(&its_document).is_ok_and(|url| Some(url) == plan.config_url) {
         return Finding::ok("issuer", issuer);
     }
     let help = format!("write `config_url: {its_document}`, if that is the provider you mean");
@@ -56,7 +84,10 @@ fn issuer(document: &Value, plan: &ProviderPlan) -> Finding {
 fn endpoints(document: &Value, plan: &ProviderPlan) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut present = Vec::new();
-    for member in ["authorization_endpoint", "token_endpoint", "jwks_uri"] {
+    // Without ID tokens, a user API tells who signed in.
+    let by_api = document.get("jwks_uri").is_none() && document.get("userinfo_endpoint").is_some();
+    let who = if by_api { "userinfo_endpoint" } else { "jwks_uri" };
+    for member in ["authorization_endpoint", "token_endpoint", who] {
         match document.get(member).and_then(Value::as_str).map(Url::parse) {
             Some(Ok(url)) if url.scheme() == "https" || (url.scheme() == "http" && plan.allow_insecure_http) => {
                 present.push(member);
@@ -76,7 +107,8 @@ fn endpoints(document: &Value, plan: &ProviderPlan) -> Vec<Finding> {
     }
     if found.is_empty() {
         let more = ["userinfo_endpoint", "revocation_endpoint", "introspection_endpoint"];
-        present.extend(more.into_iter().filter(|member| document.get(*member).is_some_and(Value::is_string)));
+        let is_there = |member: &&str| document.get(*member).is_some_and(Value::is_string) && *member != who;
+        present.extend(more.into_iter().filter(is_there));
         found.push(Finding::ok("endpoints", words(present)));
     }
     if document.get("revocation_endpoint").is_none() {
@@ -136,26 +168,33 @@ fn client_authentication(document: &Value, plan: &ProviderPlan) -> Finding {
 pub(super) fn our_method(offered: &[&str], plan: &ProviderPlan) -> &'static str {
     match (&plan.client_secret, plan.token_endpoint_auth_method) {
         (None, _) | (_, Some(ClientAuthMethod::None)) => "none",
-        (Some(_), Some(ClientAuthMethod::Basic)) => "client_secret_basic",
         (Some(_), Some(ClientAuthMethod::Post)) => "client_secret_post",
         (Some(_), None) if !offered.contains(&"client_secret_basic") && offered.contains(&"client_secret_post") => {
             "client_secret_post"
         }
-        (Some(_), None) => "client_secret_basic",
+        (Some(_), Some(ClientAuthMethod::Basic) | None) => "client_secret_basic",
     }
 }
 
-fn algorithms(document: &Value) -> Finding {
+fn algorithms(document: &Value, plan: &ProviderPlan) -> Finding {
     const ABOUT: &str = "signatures";
-    let offered = list(document, "id_token_signing_alg_values_supported").unwrap_or_default();
-    let (safe, other): (Vec<_>, Vec<_>) = offered.into_iter().partition(|name| SAFE_ALGORITHMS.contains(name));
-    if safe.is_empty() {
-        let found = format!("id_token_signing_alg_values_supported has nothing that is accepted: {}", words(other));
-        let help = format!("have ID tokens signed with one of {}", words(SAFE_ALGORITHMS));
-        return Finding::error(ABOUT, found, help);
+    const MEMBER: &str = "id_token_signing_alg_values_supported";
+    let chosen: Vec<_> = plan.protocol.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+    let safe = JwsAlgorithm::ALL.map(JwsAlgorithm::as_str);
+    let accepted = if chosen.is_empty() { safe.to_vec() } else { chosen.clone() };
+    // OpenID Connect Core section 3.1.3.7.
+    let offered = list(document, MEMBER).unwrap_or_else(|| vec!["RS256"]);
+    let (usable, other): (Vec<_>, Vec<_>) = offered.into_iter().partition(|name| accepted.contains(name));
+    if usable.is_empty() && chosen.is_empty() {
+        let found = format!("{MEMBER} has nothing that is accepted: {}", words(other));
+        return Finding::error(ABOUT, found, format!("have ID tokens signed with one of {}", words(safe)));
     }
-    let never = if other.is_empty() { String::new() } else { format!(" ({}: never accepted)", words(other)) };
-    Finding::ok(ABOUT, words(safe) + &never)
+    if usable.is_empty() {
+        let found = format!("`algorithm` allows {}, and the provider names {}", words(chosen), words(other));
+        return Finding::error(ABOUT, found, "remove `algorithm`, or name what the provider signs with");
+    }
+    let never = if other.is_empty() { String::new() } else { format!(" ({}: not accepted)", words(other)) };
+    Finding::ok(ABOUT, words(usable) + &never)
 }
 
 fn scopes(document: &Value, plan: &ProviderPlan) -> Finding {

@@ -33,8 +33,16 @@ pub(super) async fn survey(plan: &Arc<ProviderPlan>, clock: &Clock, metrics: &Ar
     let mut offered = Vec::new();
     match Egress::for_provider(plan.timeout, plan.allow_insecure_http) {
         Ok(egress) => {
-            if let Some(document) = discovery(plan, &egress, clock, &mut findings).await {
-                findings.extend(metadata::examine(&document, plan));
+            let document = match &plan.config_url {
+                Some(url) => discovery(url, &egress, clock, &mut findings).await,
+                None => written(plan, &egress, clock, &mut findings).await,
+            };
+            if let Some(document) = document {
+                let document = metadata::corrected(&document, plan);
+                findings.extend(match plan.config_url {
+                    Some(_) => metadata::examine(&document, plan),
+                    None => metadata::examine_written(&document, plan),
+                });
                 if let Some(uri) = document.get("jwks_uri").and_then(Value::as_str) {
                     findings.push(keys(uri, &egress).await);
                 }
@@ -47,27 +55,17 @@ pub(super) async fn survey(plan: &Arc<ProviderPlan>, clock: &Clock, metrics: &Ar
     }
     let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
     let enter = enter(plan, &offered);
-    Subject { name: plan.name.clone(), url: plan.config_url.to_string(), findings, enter }
+    Subject { name: plan.name.clone(), url: plan.source().to_owned(), findings, enter }
 }
 
 /// The metadata document, if it is one.
-async fn discovery(plan: &ProviderPlan, egress: &Egress, clock: &Clock, findings: &mut Vec<Finding>) -> Option<Value> {
-    let begin = Instant::now();
-    let answer = match get(egress, &plan.config_url).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            findings.push(unreachable(plan, &error));
-            return None;
-        }
-    };
-    let took = begin.elapsed().as_millis();
+async fn discovery(url: &Url, egress: &Egress, clock: &Clock, findings: &mut Vec<Finding>) -> Option<Value> {
+    let answer = reach(url, egress, clock, findings).await?;
     if answer.status() != StatusCode::OK {
         let help = "open config_url in a browser: it has to show a JSON document; is the tenant or realm right?";
-        findings.push(Finding::error("reachable", format!("config_url is answered with {}", answer.status()), help));
+        findings.push(Finding::error("discovery", format!("config_url is answered with {}", answer.status()), help));
         return None;
     }
-    findings.push(Finding::ok("reachable", format!("answered in {took} ms")));
-    findings.extend(skew(&answer, clock));
     match serde_json::from_slice::<Value>(answer.body()) {
         Ok(document) if document.is_object() => Some(document),
         _ => {
@@ -78,12 +76,48 @@ async fn discovery(plan: &ProviderPlan, egress: &Egress, clock: &Clock, findings
     }
 }
 
+/// A provider without a document: whether its token endpoint is there, whatever it thinks of a GET.
+async fn written(plan: &ProviderPlan, egress: &Egress, clock: &Clock, findings: &mut Vec<Finding>) -> Option<Value> {
+    let endpoints = &plan.protocol.endpoints;
+    for (member, url) in [
+        ("token_endpoint", &endpoints.token_endpoint),
+        ("userinfo_endpoint", &endpoints.userinfo_endpoint),
+        ("authorization_endpoint", &endpoints.authorization_endpoint),
+    ] {
+        let Some(url) = url else { continue };
+        let answer = reach(url, egress, clock, findings).await?;
+        if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
+            let found = format!("{member} is answered with {}", answer.status());
+            findings.push(Finding::warning("endpoints", found, format!("is {url} spelt right?")));
+        }
+    }
+    Some(Value::Null)
+}
+
+/// Whether a URL is answered, and what time it is there.
+async fn reach(url: &Url, egress: &Egress, clock: &Clock, findings: &mut Vec<Finding>) -> Option<Response<Bytes>> {
+    let begin = Instant::now();
+    let answer = match get(egress, url).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            findings.push(unreachable(url, &error));
+            return None;
+        }
+    };
+    let host = url.host_str().unwrap_or_default();
+    findings.push(Finding::ok("reachable", format!("{host} answered in {} ms", begin.elapsed().as_millis())));
+    if !findings.iter().any(|finding| finding.about == "clock") {
+        findings.extend(skew(&answer, clock));
+    }
+    Some(answer)
+}
+
 async fn get(egress: &Egress, url: &Url) -> Result<Response<Bytes>, EgressError> {
     egress.send(Request::get(url.as_str()).header(header::ACCEPT, "application/json").body(Vec::new())?).await
 }
 
-fn unreachable(plan: &ProviderPlan, error: &EgressError) -> Finding {
-    let host = plan.config_url.host_str().unwrap_or_default();
+fn unreachable(url: &Url, error: &EgressError) -> Finding {
+    let host = url.host_str().unwrap_or_default();
     let help = match error {
         EgressError::Blocked(_) => {
             "write an https URL; `allow_insecure_http: true` is for a provider on this machine".to_owned()

@@ -20,7 +20,7 @@ fn plan(provider: &Running, more: &str) -> Plan {
     let (url, secret) = (provider.config_url(), provider.client_secret().unwrap().expose().to_owned());
     let text = format!(
         "public_url: https://mcp.example.com\nproviders:\n  demo:\n    config_url: {url}\n    client_id: vestibule-demo\n    \
-         client_secret: {secret}\n    allow_insecure_http: true\n    timeout: 300ms\n    {more}\n    routes: [{{ path: /mcp, \
+         client_secret: {secret}\n    allow_insecure_http: true\n    timeout_seconds: 1\n    {more}\n    routes: [{{ path: /mcp, \
          backend: 'http://127.0.0.1:9/mcp' }}]\n"
     );
     from_yaml(&text, &[]).unwrap()
@@ -90,7 +90,7 @@ async fn a_provider_that_is_down_is_an_error() {
 #[tokio::test]
 async fn an_answer_that_is_no_metadata_is_an_error() {
     for (fault, about) in [
-        (Fault::Status(404), "reachable"),
+        (Fault::Status(404), "discovery"),
         (Fault::Hang, "reachable"),
         (Fault::Body { content_type: "text/html", body: "<h1>Sign in</h1>".into() }, "discovery"),
         (Fault::Body { content_type: "application/json", body: "[1]".into() }, "discovery"),
@@ -170,4 +170,39 @@ async fn what_a_provider_writes_is_shown_harmless() {
     let found = trouble(&plan(&provider, "")).await;
     let shown = format!("{found:?}");
     assert!(!found[0].2.contains(char::is_control) && shown.len() < 2_000, "{shown}");
+}
+
+/// Endpoints from the configuration: asked one by one, and nothing is expected to be advertised.
+#[tokio::test]
+async fn a_provider_without_a_document_is_asked_at_its_endpoints() {
+    let provider = provider().await;
+    let origin = format!("http://127.0.0.1:{}", provider.port());
+    let text = |token: &str| {
+        format!(
+            "public_url: https://mcp.example.com\nproviders:\n  plain:\n    authorization_endpoint: {origin}/authorize\n    \
+             token_endpoint: {origin}{token}\n    userinfo_endpoint: {origin}/userinfo\n    identity: {{ subject: id }}\n    \
+             client_id: abc\n    client_secret: hunter2\n    allow_insecure_http: true\n    routes: [{{ path: /mcp, backend: \
+             'http://127.0.0.1:9/mcp' }}]\n"
+        )
+    };
+    let plan = from_yaml(&text("/token"), &[]).unwrap();
+    let found = trouble(&plan).await;
+    assert!(matches!(&found[..], [(Verdict::Warning, "revocation", _)]), "{found:?}");
+    let survey = seen(&plan).await;
+    assert_eq!(
+        survey.providers[0].findings.last().map(|last| (last.about, last.verdict)),
+        Some(("sign-in", Verdict::Ok))
+    );
+    let plan = from_yaml(&text("/elsewhere"), &[]).unwrap();
+    let found = trouble(&plan).await;
+    assert!(found.iter().any(|(_, about, found)| *about == "endpoints" && found.contains("404")), "{found:?}");
+    provider.down();
+    assert!(matches!(&trouble(&plan).await[..], [(Verdict::Error, "reachable", _)]));
+}
+
+#[tokio::test]
+async fn an_algorithm_that_the_provider_does_not_have_is_an_error() {
+    let provider = provider().await;
+    let found = trouble(&plan(&provider, "algorithm: RS256")).await;
+    assert!(matches!(&found[..], [(Verdict::Error, "signatures", _)]), "{found:?}");
 }
