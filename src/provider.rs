@@ -9,6 +9,7 @@ mod claims;
 mod client_auth;
 mod discovery;
 mod error;
+mod hints;
 mod http_client;
 mod keys;
 mod login;
@@ -41,6 +42,7 @@ use http_client::Http;
 use keys::{KeySet, Keys, KeysError};
 
 pub use error::LoginError;
+pub use hints::{Hints, Wishes};
 pub use login::{CallbackParameters, Login};
 
 /// How often metadata and keys are fetched anew while all is well.

@@ -208,7 +208,7 @@ impl Authority {
         // A grant that the provider lets nobody renew ends with the provider's token, and a refresh
         // token that could never be used would only mislead the client.
         let (refresh_token, refresh) = if client.refresh && life.renewable {
-            let (text, family) = self.first_refresh_token(&id);
+            let (text, family) = self.first_refresh_token(&id, life.renewable_until);
             (Some(text), Some(family))
         } else {
             (None, None)
@@ -226,7 +226,7 @@ impl Authority {
             tokens_at: pending.tokens_at,
             refresh,
         };
-        let limit = (!life.renewable).then_some(life.until);
+        let limit = life.limit();
         grant.access_until = self.access_until(&grant, limit).ok_or(TokenError::ProviderEnded)?;
         let scopes = scope::effective(&self.plan, &grant.scopes, grant.tokens.scopes.as_ref());
         let response = self.respond(&id, &grant, scopes, grant.access_until, refresh_token)?;

@@ -143,11 +143,11 @@ impl std::fmt::Debug for Successor {
 // === impl Authority ===
 
 impl Authority {
-    /// The first refresh token of a grant and its family.
-    pub(super) fn first_refresh_token(&self, grant: &GrantId) -> (String, Family) {
+    /// The first refresh token of a grant and its family; `limit` is the end of the provider's.
+    pub(super) fn first_refresh_token(&self, grant: &GrantId, limit: Option<Timestamp>) -> (String, Family) {
         let token = RefreshToken { grant: grant.clone(), generation: 1 };
         let text = token.seal(&self.sealer, &self.plan.issuer);
-        let expires_at = self.clock.now().plus(self.plan.lifetimes.refresh_token);
+        let expires_at = self.idle_until(self.clock.now(), limit);
         let family = Family { generation: 1, digest: digest(&text), successor: None, retired: Vec::new(), expires_at };
         (text, family)
     }
@@ -228,11 +228,17 @@ impl Authority {
         let now = self.clock.now();
         let next = RefreshToken { grant: token.grant.clone(), generation: token.generation.saturating_add(1) };
         let successor = next.seal(&self.sealer, &self.plan.issuer);
-        let expires_at = now.plus(self.plan.lifetimes.refresh_token);
+        let expires_at = self.idle_until(now, grant.tokens.refresh_expires_at);
         if let Some(family) = &mut grant.refresh {
             family.rotate(next.generation, successor.clone(), expires_at, now, self.plan.lifetimes.refresh_grace);
         }
         successor
+    }
+
+    /// When an unused refresh token ends: no later than the provider's, which it stands for.
+    fn idle_until(&self, now: Timestamp, limit: Option<Timestamp>) -> Timestamp {
+        let idle = now.plus(self.plan.lifetimes.refresh_token);
+        limit.map_or(idle, |limit| limit.min(idle))
     }
 
     fn refreshed_scopes(&self, grant: &GrantRecord, request: &RefreshRequest) -> Result<Scopes, TokenError> {

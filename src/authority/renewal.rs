@@ -113,7 +113,7 @@ impl Renewer {
             if turn.was_due(due, now) {
                 self.metrics.provider_refresh(ProviderRefresh::Coalesced);
             }
-            return Ok(Renewed { turn, record, limit: None });
+            return Ok(Renewed { turn, record, limit: life.limit() });
         }
         let usable = !life.is_over(now) && (due == Due::ForUse || !life.is_due(Due::ForUse, now));
         let (turn, result) = if state.failed_meanwhile(&turn) {
@@ -125,7 +125,7 @@ impl Renewer {
         match result {
             Ok(record) => {
                 let life = record.value.life();
-                let limit = (!life.renewable).then_some(life.until);
+                let limit = life.limit();
                 Ok(Renewed { turn, record, limit })
             }
             Err(ProviderTokenError::Unavailable) if usable => Ok(Renewed { turn, record, limit: Some(life.until) }),

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     metrics::outcome::ClientType,
     oauth::{ClientId, RedirectUri},
+    provider::Hints,
 };
 
 /// The longest `state` that is carried, in bytes (U6: real clients send up to 4 KB).
@@ -115,6 +116,12 @@ impl Authority {
         let route = resource::requested(&self.plan, parameters.all("resource"))?;
         let granted =
             scope::requested(&self.plan, &route, parameters.get("scope")?).map_err(|_| RequestError::InvalidScope)?;
+        let mut hints = Hints::default();
+        for name in Hints::NAMES {
+            if let Some(value) = parameters.get(name)? {
+                hints.add(name, value);
+            }
+        }
         let now = self.clock.now();
         Ok(Transaction {
             client_id: to.client.id.clone(),
@@ -126,6 +133,7 @@ impl Authority {
             resource: route.resource.clone(),
             scopes: granted.scopes,
             offline: granted.offline,
+            hints,
             started_at: now,
             state: to.state.clone(),
             code_challenge,

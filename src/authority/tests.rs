@@ -219,6 +219,7 @@ impl Kit {
             refresh_token: Some("provider-refresh-0".into()),
             expires_at: Some(self.clock.now().plus(Duration::from_hours(1))),
             scopes: None,
+            ..ProviderTokens::default()
         }
     }
 
@@ -283,6 +284,7 @@ impl TokenSource for FakeProvider {
                 refresh_token: Some(format!("provider-refresh-{number}")),
                 expires_at: Some(now.plus(Duration::from_hours(1))),
                 scopes: tokens.scopes.clone(),
+                ..ProviderTokens::default()
             }),
         }
     }

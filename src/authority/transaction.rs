@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     oauth::{ClientId, RedirectUri, ResourceUri, Scopes},
+    provider::Hints,
     seal::{self, Purpose, sha256},
     secret::equal,
     time::Timestamp,
@@ -43,6 +44,9 @@ pub struct Transaction {
     pub scopes: Scopes,
     /// The client asked for `offline_access`.
     pub offline: bool,
+    /// What the client would like of the sign-in at the provider.
+    #[serde(default, skip_serializing_if = "Hints::is_empty")]
+    pub hints: Hints,
     /// When the authorization request came.
     pub started_at: Timestamp,
     /// The client's `state`, echoed exactly.

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     authority::{AnswerError, Parameters, Transaction, TransactionError},
     metrics::outcome::{Authorize, Consent},
-    provider::Login,
+    provider::{Login, Wishes},
     seal::{Purpose, sha256},
 };
 
@@ -142,7 +142,8 @@ pub(super) async fn begin_login(
 ) -> Result<Approval, ApprovalError> {
     // Always with a refresh token, if the plan wants any: our own can live only as long as the
     // provider's grant, and clients expect one without asking (S4).
-    let begun = mount.provider.begin_login(&transaction.scopes, true).await;
+    let wishes = Wishes { resource: Some(&transaction.resource), hints: Some(&transaction.hints) };
+    let begun = mount.provider.begin_login(&transaction.scopes, true, wishes).await;
     let (location, login) = begun.map_err(|error| {
         tracing::warn!(provider = mount.plan.name, %error, "a sign-in could not begin");
         mount.metrics.authorize(transaction.client_kind.label(), Authorize::ProviderNotReady);

@@ -8,6 +8,7 @@ use super::{
     Provider,
     discovery::{Discovered, Says},
     error::LoginError,
+    hints::{Hints, Wishes},
     login::Login,
 };
 use crate::oauth::{self, Scopes};
@@ -24,38 +25,69 @@ impl Provider {
     ///
     /// # Errors
     /// [`LoginError::Unavailable`] while nothing is known of the provider.
-    pub async fn begin_login(&self, scopes: &Scopes, offline: bool) -> Result<(Url, Login), LoginError> {
+    pub async fn begin_login(
+        &self,
+        scopes: &Scopes,
+        offline: bool,
+        wishes: Wishes<'_>,
+    ) -> Result<(Url, Login), LoginError> {
         let known = self.ready().await.map_err(LoginError::Unavailable)?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let pkce = self.plan.protocol.forward_pkce.then_some((challenge, verifier));
         let new_state = || CsrfToken::new_random_len(RANDOM_BYTES);
         let scopes = self.asked(&known, scopes, offline);
-        let parameters = self.parameters(&self.plan.extra_authorize_params);
+        let parameters = self.authorize_parameters(&known, wishes);
         let (url, state, nonce) = match &known.says {
             Says::IdToken(_) => {
                 let nonce = || Nonce::new_random_len(RANDOM_BYTES);
                 let flow = CoreAuthenticationFlow::AuthorizationCode;
                 // openidconnect adds `openid` itself.
                 let scopes = scopes.filter(|scope| scope.as_str() != "openid");
-                let request = known.client.authorize_url(flow, new_state, nonce);
-                let request = request.set_pkce_challenge(challenge).add_scopes(scopes);
+                let mut request = known.client.authorize_url(flow, new_state, nonce).add_scopes(scopes);
+                if let Some((challenge, _)) = &pkce {
+                    request = request.set_pkce_challenge(challenge.clone());
+                }
                 parameters.fold(request, |request, (name, value)| request.add_extra_param(name, value)).url()
             }
             Says::UserApi { client, .. } => {
-                let request = client.authorize_url(new_state).set_pkce_challenge(challenge).add_scopes(scopes);
+                let mut request = client.authorize_url(new_state).add_scopes(scopes);
+                if let Some((challenge, _)) = &pkce {
+                    request = request.set_pkce_challenge(challenge.clone());
+                }
                 let request = parameters.fold(request, |request, (name, value)| request.add_extra_param(name, value));
                 let (url, state) = request.url();
                 // Nothing would repeat it.
                 (url, state, Nonce::new(String::new()))
             }
         };
-        let login =
-            Login { state: state.into_secret(), nonce: nonce.secret().clone(), pkce_verifier: verifier.into_secret() };
+        let login = Login {
+            state: state.into_secret(),
+            nonce: nonce.secret().clone(),
+            pkce_verifier: pkce.map(|(_, verifier)| verifier.into_secret()),
+        };
         Ok((url, login))
+    }
+
+    /// The plan's parameters, then what the client would like; the plan's count if both are there.
+    fn authorize_parameters<'p>(
+        &'p self,
+        known: &Discovered,
+        wishes: Wishes<'p>,
+    ) -> impl Iterator<Item = (&'p str, &'p str)> {
+        let own = &self.plan.extra_authorize_params;
+        let resource = wishes.resource.filter(|_| self.plan.protocol.forward_resource);
+        let resource = resource.map(|resource| ("resource", resource.as_str()));
+        // What these mean is said by OpenID Connect only.
+        let hints = wishes.hints.filter(|_| matches!(known.says, Says::IdToken(_)));
+        let more = resource.into_iter().chain(hints.into_iter().flat_map(Hints::iter));
+        let more = more.filter(|(name, _)| own.iter().all(|(own, _)| own != name));
+        self.parameters(own).chain(more)
     }
 
     /// All scopes of one request.
     fn asked(&self, known: &Discovered, scopes: &Scopes, offline: bool) -> impl Iterator<Item = Scope> + use<> {
-        let mut asked = self.plan.required_scopes.union(&scopes.without(oauth::Scope::OFFLINE_ACCESS)).to_vec();
+        let asked = self.plan.required_scopes.union(&scopes.without(oauth::Scope::OFFLINE_ACCESS));
+        let mut asked = asked.union(&self.plan.protocol.additional_authorize_scopes).to_vec();
         let offline_access = oauth::Scope::OFFLINE_ACCESS;
         let offline = offline && self.plan.offline_access && known.knows_offline_access;
         if offline && !asked.iter().any(|scope| scope == offline_access) {

@@ -4,8 +4,13 @@ use std::collections::HashSet;
 
 use oauth2::basic::BasicClient;
 use openidconnect::{
-    AuthUrl, ClientId, EndpointNotSet, EndpointSet, IssuerUrl, JsonWebKeySet, RedirectUrl, TokenUrl,
-    core::{CoreClient, CoreJwsSigningAlgorithm},
+    AuthUrl, ClientId, EmptyAdditionalClaims, EndpointNotSet, EndpointSet, IssuerUrl, JsonWebKeySet, RedirectUrl,
+    StandardErrorResponse, TokenUrl,
+    core::{
+        CoreAuthDisplay, CoreAuthPrompt, CoreErrorResponseType, CoreGenderClaim, CoreJsonWebKey,
+        CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreRevocableToken, CoreRevocationErrorResponse,
+        CoreTokenIntrospectionResponse,
+    },
 };
 use url::Url;
 
@@ -13,6 +18,7 @@ use super::{
     client_auth::ClientAuth,
     http_client::Http,
     metadata::{Document, Metadata, document_of},
+    token_answer::TokenAnswer,
 };
 use crate::{
     config::plan::{JwsAlgorithm, ProviderPlan},
@@ -21,7 +27,25 @@ use crate::{
 };
 
 /// openidconnect's client with the two endpoints that must be there.
-type Client = CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+type Client<Authorization = EndpointSet, Token = EndpointSet> = openidconnect::Client<
+    EmptyAdditionalClaims,
+    CoreAuthDisplay,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJsonWebKey,
+    CoreAuthPrompt,
+    StandardErrorResponse<CoreErrorResponseType>,
+    TokenAnswer,
+    CoreTokenIntrospectionResponse,
+    CoreRevocableToken,
+    CoreRevocationErrorResponse,
+    Authorization,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    Token,
+    EndpointNotSet,
+>;
 
 /// oauth2's client with the one endpoint that a browser is sent to.
 type PlainClient = BasicClient<EndpointSet>;
@@ -182,7 +206,9 @@ impl Discovered {
             .map_err(|error| DiscoveryError::NoUrl("callback URL", error))?;
         let authorization_endpoint = AuthUrl::from_url(authorization_endpoint);
         let client_id = ClientId::new(plan.client_id.clone());
-        let mut client = CoreClient::new(client_id.clone(), issuer.clone(), JsonWebKeySet::default())
+        let client: Client<EndpointNotSet, EndpointNotSet> =
+            Client::new(client_id.clone(), issuer.clone(), JsonWebKeySet::default());
+        let mut client = client
             .set_auth_type(auth.auth_type())
             .set_redirect_uri(callback.clone())
             .set_auth_uri(authorization_endpoint.clone())

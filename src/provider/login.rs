@@ -9,7 +9,7 @@ use std::{
 use openidconnect::{
     AuthorizationCode, ClaimsVerificationError, ClientId, Nonce, PkceCodeVerifier, SignatureVerificationError,
     TokenResponse,
-    core::{CoreIdToken, CoreIdTokenVerifier, CoreTokenResponse},
+    core::{CoreIdToken, CoreIdTokenVerifier},
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use super::{
     discovery::{Discovered, IdTokens, Iss, Says},
     error::{LoginError, TokenFailure, clean},
     keys::KeySet,
+    token_answer::TokenAnswer,
     tokens::ProviderTokens,
 };
 use crate::{
@@ -38,8 +39,8 @@ pub struct Login {
     pub state: String,
     /// `nonce` that the ID token must repeat.
     pub nonce: String,
-    /// PKCE code verifier (RFC 7636).
-    pub pkce_verifier: String,
+    /// PKCE code verifier (RFC 7636); `None` if no challenge was sent.
+    pub pkce_verifier: Option<String>,
 }
 
 /// What the provider sent the browser back with; `state` has been checked and errors are handled.
@@ -85,7 +86,7 @@ impl Provider {
         match &known.says {
             Says::IdToken(id_tokens) => self.by_id_token(&known, id_tokens, login, &response).await,
             Says::UserApi { url, .. } => {
-                let tokens = self.tokens(&response, None).map_err(LoginError::ExchangeFailed)?;
+                let tokens = self.tokens(&known, &response, None).map_err(LoginError::ExchangeFailed)?;
                 self.check_granted(tokens.scopes.as_ref())?;
                 let identity = self.holder(&known, url, &tokens).await?;
                 Ok((identity, tokens))
@@ -98,7 +99,7 @@ impl Provider {
         known: &Discovered,
         id_tokens: &IdTokens,
         login: &Login,
-        response: &CoreTokenResponse,
+        response: &TokenAnswer,
     ) -> Result<(Identity, ProviderTokens), LoginError> {
         let id_token = response.id_token().ok_or_else(|| {
             LoginError::IdTokenInvalid("there is none; may this application use the scope `openid`?".to_owned())
@@ -107,7 +108,7 @@ impl Provider {
         let mut identity = claims::payload(&id_token.to_string())
             .and_then(|claims| claims::identity(&known.issuer, claims))
             .map_err(|error: ClaimsError| LoginError::IdTokenInvalid(error.to_string()))?;
-        let tokens = self.tokens(response, None).map_err(LoginError::ExchangeFailed)?;
+        let tokens = self.tokens(known, response, None).map_err(LoginError::ExchangeFailed)?;
         self.check_granted(tokens.scopes.as_ref())?;
         if let Some(url) = known.userinfo_endpoint.as_ref().filter(|_| self.wants_user_info(&identity, &tokens)) {
             self.add_user_info(url, &tokens, &mut identity).await?;
@@ -127,11 +128,11 @@ impl Provider {
         known: &Discovered,
         login: &Login,
         callback: &CallbackParameters,
-    ) -> Result<CoreTokenResponse, LoginError> {
-        let mut request = known
-            .client
-            .exchange_code(AuthorizationCode::new(callback.code.clone()))
-            .set_pkce_verifier(PkceCodeVerifier::new(login.pkce_verifier.clone()));
+    ) -> Result<TokenAnswer, LoginError> {
+        let mut request = known.client.exchange_code(AuthorizationCode::new(callback.code.clone()));
+        if let Some(verifier) = login.pkce_verifier.clone() {
+            request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
+        }
         for (name, value) in self.parameters(&self.plan.extra_token_params) {
             request = request.add_extra_param(name, value);
         }

@@ -1,6 +1,8 @@
 //! What happens to the provider's tokens after the sign-in: renewal (RFC 6749 section 6) and
 //! revocation (RFC 7009).
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use form_urlencoded::{Serializer, byte_serialize};
@@ -8,16 +10,15 @@ use http::{
     Method, Request,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
-use openidconnect::{
-    HttpRequest, OAuth2TokenResponse, RefreshToken,
-    core::{CoreTokenResponse, CoreTokenType},
-};
+use openidconnect::{HttpRequest, OAuth2TokenResponse, RefreshToken, core::CoreTokenType};
 use url::Url;
 
 use super::{
     Provider,
     client_auth::ClientAuth,
+    discovery::{Discovered, Says},
     error::TokenFailure,
+    token_answer::TokenAnswer,
     tokens::{ProviderTokens, RenewError, TokenSource},
 };
 use crate::{metrics::outcome::ProviderEndpoint, oauth::Scopes};
@@ -38,7 +39,7 @@ const BAD_REFRESH_TOKEN: &str = "bad_refresh_token";
 impl TokenSource for Provider {
     async fn renew(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError> {
         let Some(refresh_token) = tokens.refresh_token.clone().map(RefreshToken::new) else {
-            return Err(RenewError::Ended("it gave no refresh token".to_owned()));
+            return self.check_lasting(tokens).await;
         };
         let known = self.ready().await.map_err(RenewError::Unavailable)?;
         let mut request = known.client.exchange_refresh_token(&refresh_token);
@@ -54,7 +55,7 @@ impl TokenSource for Provider {
             TokenFailure::Unreachable(error) => RenewError::Unavailable(error.to_string()),
             TokenFailure::Useless(text) => RenewError::Unavailable(text),
         })?;
-        self.tokens(&response, Some(tokens)).map_err(RenewError::Unavailable)
+        self.tokens(&known, &response, Some(tokens)).map_err(RenewError::Unavailable)
     }
 
     async fn revoke(&self, tokens: &ProviderTokens) {
@@ -80,11 +81,21 @@ impl TokenSource for Provider {
 }
 
 impl Provider {
+    /// A token without an end and without a refresh token counts until the user API refuses it.
+    async fn check_lasting(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError> {
+        let known = self.ready().await.map_err(RenewError::Unavailable)?;
+        match &known.says {
+            Says::UserApi { url, .. } if tokens.lasting => self.check(url, tokens).await.map(|()| tokens.clone()),
+            _ => Err(RenewError::Ended("it gave no refresh token".to_owned())),
+        }
+    }
+
     /// What a token response holds. What it leaves out stays as it was: a provider that does not
     /// rotate repeats neither the refresh token nor the scopes.
     pub(super) fn tokens(
         &self,
-        response: &CoreTokenResponse,
+        known: &Discovered,
+        response: &TokenAnswer,
         before: Option<&ProviderTokens>,
     ) -> Result<ProviderTokens, String> {
         if *response.token_type() != CoreTokenType::Bearer {
@@ -98,11 +109,32 @@ impl Provider {
         }
         let scopes: Option<Scopes> =
             response.scopes().map(|scopes| scopes.iter().filter_map(|scope| scope.as_str().parse().ok()).collect());
+        let (plan, now) = (&self.plan.protocol, self.clock.now());
+        if response.expires_in() == Some(Duration::ZERO) {
+            return Err("its access token is over already: `expires_in` is 0".to_owned());
+        }
+        let lifetime = response.expires_in().or(plan.fallback_access_token_lifetime);
+        let said = response.extra_fields().extra_fields().refresh_lifetime();
+        let fallback = plan.fallback_refresh_token_lifetime.filter(|_| refresh_token.is_some());
+        let refresh_lifetime = said.or(fallback);
+        let refresh_token = refresh_token.cloned().or_else(|| before?.refresh_token.clone());
+        let ahead = |lifetime: Duration| plan.renew_ahead.min(lifetime / 2);
+        let renewed_early = !plan.renew_ahead.is_zero() && refresh_token.is_some();
         Ok(ProviderTokens {
             access_token: access_token.clone(),
-            refresh_token: refresh_token.cloned().or_else(|| before?.refresh_token.clone()),
-            expires_at: response.expires_in().map(|lifetime| self.clock.now().plus(lifetime)),
+            expires_at: lifetime.map(|lifetime| now.plus(lifetime)),
             scopes: scopes.filter(|scopes| !scopes.is_empty()).or_else(|| before?.scopes.clone()),
+            refresh_expires_at: match refresh_lifetime {
+                Some(lifetime) => refresh_token.as_ref().map(|_| now.plus(lifetime)),
+                None => before
+                    .filter(|before| before.refresh_token == refresh_token)
+                    .and_then(|before| before.refresh_expires_at),
+            },
+            renew_at: lifetime
+                .filter(|_| renewed_early)
+                .map(|lifetime| now.plus(lifetime.saturating_sub(ahead(lifetime)))),
+            lasting: lifetime.is_none() && refresh_token.is_none() && matches!(known.says, Says::UserApi { .. }),
+            refresh_token,
         })
     }
 

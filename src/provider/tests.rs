@@ -4,5 +4,6 @@ mod demo;
 mod fixture;
 mod login;
 mod plain;
+mod protocol;
 mod readiness;
 mod renew;

@@ -1,12 +1,54 @@
 //! Answers of token endpoints that are older than RFC 6749, or never read it, as the standard has
 //! them: openidconnect understands nothing else.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use openidconnect::{
+    EmptyAdditionalClaims, ExtraTokenFields, IdTokenFields, StandardTokenResponse,
+    core::{CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreTokenType},
+};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+/// A token response (RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3).
+pub(super) type TokenAnswer = StandardTokenResponse<
+    IdTokenFields<
+        EmptyAdditionalClaims,
+        RefreshLifetime,
+        CoreGenderClaim,
+        CoreJweContentEncryptionAlgorithm,
+        CoreJwsSigningAlgorithm,
+    >,
+    CoreTokenType,
+>;
+
+/// How long the refresh token lives: no standard says how to say it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct RefreshLifetime {
+    /// Keycloak; 0 is no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refresh_expires_in: Option<Value>,
+    /// GitHub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refresh_token_expires_in: Option<Value>,
+}
 
 /// Members that are numbers, and that some write as texts.
 const NUMBERS: [&str; 3] = ["expires_in", "refresh_expires_in", "refresh_token_expires_in"];
+
+// === impl RefreshLifetime ===
+
+impl ExtraTokenFields for RefreshLifetime {}
+
+impl RefreshLifetime {
+    /// What the provider says, if it is a time.
+    pub(super) fn refresh_lifetime(&self) -> Option<Duration> {
+        let said = self.refresh_expires_in.as_ref().or(self.refresh_token_expires_in.as_ref());
+        said.and_then(Value::as_u64).filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    }
+}
 
 /// The same answer in the words of RFC 6749 sections 5.1 and 5.2; one that is in them, or that
 /// nobody understands, stays as it is.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{oauth::Scopes, time::Timestamp};
 
 /// The provider's tokens of one grant. Lives sealed in the store and never goes to a client.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderTokens {
     /// For the provider's APIs.
     pub access_token: String,
@@ -16,6 +16,16 @@ pub struct ProviderTokens {
     pub expires_at: Option<Timestamp>,
     /// What the provider granted; `None` when it did not say (then: what was asked).
     pub scopes: Option<Scopes>,
+    /// When the refresh token ends; `None`: when the provider refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_expires_at: Option<Timestamp>,
+    /// From then on the access token is renewed, also if much of its life is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renew_at: Option<Timestamp>,
+    /// The access token has no end, and the provider tells whether it still counts: it is checked
+    /// instead of renewed.
+    #[serde(default)]
+    pub lasting: bool,
 }
 
 /// Why the provider did not renew a grant.
@@ -34,7 +44,7 @@ pub enum RenewError {
 #[async_trait]
 pub trait TokenSource: Send + Sync + std::fmt::Debug {
     /// Exchanges the refresh token; a provider that does not rotate keeps the old one in the
-    /// result.
+    /// result. A lasting access token is checked, and stays.
     async fn renew(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError>;
 
     /// Revokes at the provider where it offers that (RFC 7009); best effort.
@@ -50,6 +60,7 @@ impl std::fmt::Debug for ProviderTokens {
             .field("refreshable", &self.refresh_token.is_some())
             .field("expires_at", &self.expires_at)
             .field("scopes", &self.scopes)
+            .field("lasting", &self.lasting)
             .finish_non_exhaustive()
     }
 }

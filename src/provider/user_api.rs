@@ -14,7 +14,7 @@ use super::{
     Provider, claims,
     discovery::Discovered,
     error::{LoginError, clean},
-    tokens::ProviderTokens,
+    tokens::{ProviderTokens, RenewError},
 };
 use crate::{
     config::plan::{EmailVerified, IdentityPlan},
@@ -101,6 +101,17 @@ impl Provider {
             identity.email = address;
         }
         Ok(identity)
+    }
+
+    /// Whether an access token still counts: the API answers its holder.
+    pub(super) async fn check(&self, url: &Url, tokens: &ProviderTokens) -> Result<(), RenewError> {
+        let unavailable = |text: String| RenewError::Unavailable(format!("its user API: {text}"));
+        let answer = self.ask(url, tokens).await.map_err(|error| unavailable(error.to_string()))?;
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => Err(RenewError::Ended("its user API refuses the access token".to_owned())),
+            status if status.is_success() => Ok(()),
+            status => Err(unavailable(format!("status {status}"))),
+        }
     }
 
     /// The person's main address, if the provider says that it is theirs. Without one people sign in

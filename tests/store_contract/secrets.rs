@@ -58,6 +58,7 @@ async fn a_stolen_file_yields_nothing() {
                 refresh_token: Some(SECRETS[1].to_owned()),
                 expires_at: None,
                 scopes: None,
+                ..ProviderTokens::default()
             };
             let grant = Grant { subject: SECRETS[3].to_owned(), tokens, successor: SECRETS[2].to_owned() };
             let key = format!("grant-{}", round % 20);

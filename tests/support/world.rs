@@ -107,6 +107,7 @@ impl World {
             refresh_token: Some("provider-refresh-token".to_owned()),
             expires_at: Some(self.clock.now().plus(Duration::from_hours(24))),
             scopes: None,
+            ..ProviderTokens::default()
         };
         let answer = self.authority.issue_code(&transaction, identity, tokens).await.unwrap().to_url();
         let answer = url::Url::parse(&answer).unwrap();

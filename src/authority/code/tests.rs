@@ -190,6 +190,15 @@ async fn access_tokens_end_with_what_they_stand_for() {
         let response = kit.sign_in_with(&client, &[], tokens).await;
         assert_eq!((response.expires_in, response.refresh_token.is_some()), (expires_in, renewable));
     }
+    // A refresh token of the provider's that ends takes ours along.
+    let ends = |seconds| ProviderTokens {
+        refresh_expires_at: Some(now.plus(Duration::from_secs(seconds))),
+        ..tokens(true, Some(now.plus(Duration::from_secs(90))))
+    };
+    for (seconds, expires_in) in [(1_800, 1_800), (30, 90)] {
+        let response = kit.sign_in_with(&client, &[], ends(seconds)).await;
+        assert_eq!((response.expires_in, response.refresh_token.is_some()), (expires_in, true));
+    }
     let code = kit.code(&client, &[], tokens(false, Some(now))).await;
     let error = kit.authority.exchange_code(&client, &code_request(&code)).await.unwrap_err();
     assert!(matches!(error, TokenError::ProviderEnded));

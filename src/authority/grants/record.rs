@@ -52,8 +52,11 @@ pub(in crate::authority) struct Life {
     from: Timestamp,
     /// The token is good until then.
     pub(in crate::authority) until: Timestamp,
-    /// There is a refresh token for the time after.
+    /// There is a refresh token for the time after, or a way to ask whether there is one.
     pub(in crate::authority) renewable: bool,
+    /// The refresh token ends then.
+    pub(in crate::authority) renewable_until: Option<Timestamp>,
+    renew_at: Option<Timestamp>,
 }
 
 /// When a provider's token is renewed.
@@ -103,7 +106,13 @@ impl GrantRecord {
 impl Life {
     pub(in crate::authority) fn of(tokens: &ProviderTokens, from: Timestamp) -> Self {
         let until = tokens.expires_at.unwrap_or_else(|| from.plus(UNSAID_LIFETIME));
-        Self { from, until, renewable: tokens.refresh_token.is_some() }
+        Self {
+            from,
+            until,
+            renewable: tokens.refresh_token.is_some() || tokens.lasting,
+            renewable_until: tokens.refresh_expires_at,
+            renew_at: tokens.renew_at,
+        }
     }
 
     /// Whether the token should be renewed. What cannot be renewed never is.
@@ -113,7 +122,13 @@ impl Life {
             Due::ForUse => MARGIN.min(whole / 10),
             Due::AtRefresh => whole / 2,
         };
-        self.renewable && self.until.since(now) <= least
+        let early = self.renew_at.is_some_and(|at| now >= at);
+        self.renewable && (early || self.until.since(now) <= least)
+    }
+
+    /// When everything that stands for this token has to end; `None`: it can be renewed for ever.
+    pub(in crate::authority) fn limit(&self) -> Option<Timestamp> {
+        if self.renewable { self.renewable_until.map(|until| until.max(self.until)) } else { Some(self.until) }
     }
 
     /// Whether the token is over, or so close to it that it is of no use.

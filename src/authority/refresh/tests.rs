@@ -386,7 +386,7 @@ async fn a_restart() {
 async fn positions_in_a_family() {
     let kit = Kit::new().await;
     let grant = crate::authority::GrantId::new("g");
-    let (first, mut family) = kit.authority.first_refresh_token(&grant);
+    let (first, mut family) = kit.authority.first_refresh_token(&grant, None);
     let now = kit.clock.now();
     let grace = Duration::from_mins(1);
     let token = |generation| RefreshToken { grant: grant.clone(), generation };

@@ -95,6 +95,7 @@ async fn t6_quiet_providers() {
         refresh_token: Some("provider-refresh-0".into()),
         expires_at: None,
         scopes: None,
+        ..ProviderTokens::default()
     })));
     assert_eq!(kit.authority.provider_access_token(&state).await.unwrap().expose(), "quiet");
     let record = kit.authority.grants.record(&state.id).await.unwrap().unwrap();
@@ -115,4 +116,42 @@ async fn a_failing_store() {
     kit.store.broken.store(true, Ordering::SeqCst);
     let error = kit.authority.provider_access_token(&state).await.unwrap_err();
     assert!(matches!(error, ProviderTokenError::Store(_)));
+}
+
+/// The provider's token is renewed before its end where the plan wants that.
+#[tokio::test]
+async fn a_token_may_be_renewed_early() {
+    let kit = Kit::new().await;
+    let renew_at = Some(kit.clock.now().plus(Duration::from_mins(40)));
+    let tokens = ProviderTokens { renew_at, ..kit.provider_tokens() };
+    let response = kit.sign_in_with(&kit.client().await, &[], tokens).await;
+    let state = kit.state(&response).await.unwrap();
+    kit.advance(Duration::from_mins(39));
+    assert_eq!(kit.authority.provider_access_token(&state).await.unwrap().expose(), "provider-access-0");
+    kit.advance(Duration::from_mins(1));
+    assert_eq!(kit.authority.provider_access_token(&state).await.unwrap().expose(), "provider-access-1");
+    assert_eq!(kit.renewals(), 1);
+}
+
+/// A token without an end is checked instead of renewed: the grant lives as long as our own
+/// lifetimes, or until the provider says that it is over.
+#[tokio::test]
+async fn a_lasting_token_is_checked_now_and_then() {
+    let kit = Kit::new().await;
+    let lasting = ProviderTokens { refresh_token: None, expires_at: None, lasting: true, ..kit.provider_tokens() };
+    let response = kit.sign_in_with(&kit.client().await, &[], lasting.clone()).await;
+    let state = kit.state(&response).await.unwrap();
+    assert!(response.refresh_token.is_some(), "our grant goes on");
+    kit.advance(Duration::from_mins(58));
+    assert!(kit.authority.provider_access_token(&state).await.is_ok());
+    assert_eq!(kit.renewals(), 0);
+    kit.provider.will(Renewal::Tokens(Box::new(lasting)));
+    kit.advance(Duration::from_mins(1));
+    assert_eq!(kit.authority.provider_access_token(&state).await.unwrap().expose(), "provider-access-0");
+    assert_eq!(kit.renewals(), 1);
+    kit.provider.will(Renewal::Ended);
+    kit.advance(Duration::from_hours(1));
+    let error = kit.authority.provider_access_token(&state).await.unwrap_err();
+    assert!(matches!(error, ProviderTokenError::Ended));
+    assert!(state.is_revoked());
 }

@@ -249,3 +249,19 @@ async fn d6_the_redirect_uri_is_checked_again_at_the_end() {
     let result = kit.authority.issue_code(&transaction, identity(), kit.provider_tokens()).await;
     assert!(matches!(result, Err(IssueError::Expired)));
 }
+
+/// What the client would like of the sign-in goes along, bounded; it changes nothing else.
+#[tokio::test]
+async fn openid_parameters_are_kept_as_wishes() {
+    let kit = Kit::new().await;
+    let client = kit.client().await;
+    let hints = async |more: &[(&str, &str)]| kit.begin(&client, more).await.unwrap().hints;
+    let mut expected = crate::provider::Hints::default();
+    expected.add("prompt", "login");
+    expected.add("login_hint", "ada@example.com");
+    let wished = [("login_hint", "ada@example.com"), ("prompt", "login"), ("max_age", "never"), ("claims", "{}")];
+    assert_eq!(hints(&wished).await, expected);
+    assert!(hints(&[]).await.is_empty());
+    let long = "x".repeat(4_000);
+    assert!(hints(&[("acr_values", &long), ("ui_locales", &long), ("login_hint", &long)]).await.is_empty());
+}

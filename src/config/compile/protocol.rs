@@ -1,18 +1,23 @@
 //! How a provider is spoken to.
 
+use std::time::Duration;
+
 use super::{
     endpoints::{Place, Says},
     identity,
     report::Report,
+    scopes,
     server::list,
     value::{self, Refusal},
 };
 use crate::config::{
     diagnostic::{closest, one_of},
-    document::Provider,
+    document::{Provider, Scalar},
     origin::child,
     plan::{JwsAlgorithm, ProtocolPlan},
 };
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// Whether the discovery document has to be complete.
 pub(super) fn strict(at: &str, provider: &Provider, report: &mut Report<'_>) -> bool {
@@ -47,8 +52,40 @@ pub(super) fn compile(
         endpoints: place.endpoints.clone(),
         strict,
         algorithms,
+        additional_authorize_scopes: scopes::read(
+            &child(at, "additional_authorize_scopes"),
+            provider.additional_authorize_scopes.as_ref(),
+            report,
+        ),
+        forward_pkce: report.scalar(&child(at, "forward_pkce"), provider.forward_pkce.as_ref(), true, value::switch),
+        forward_resource: report.scalar(
+            &child(at, "forward_resource"),
+            provider.forward_resource.as_ref(),
+            false,
+            value::switch,
+        ),
+        fallback_access_token_lifetime: lifetime(
+            &child(at, "fallback_access_token_expiry_seconds"),
+            provider.fallback_access_token_expiry_seconds.as_ref(),
+            report,
+        ),
+        fallback_refresh_token_lifetime: lifetime(
+            &child(at, "fallback_refresh_token_expiry_seconds"),
+            provider.fallback_refresh_token_expiry_seconds.as_ref(),
+            report,
+        ),
+        renew_ahead: report.scalar(
+            &child(at, "token_expiry_threshold_seconds"),
+            provider.token_expiry_threshold_seconds.as_ref(),
+            Duration::ZERO,
+            |text| value::seconds(text, Duration::ZERO, DAY),
+        ),
         identity: identity::compile(&identity_at, &provider.identity, says, place.allow_insecure_http, report),
     }
+}
+
+fn lifetime(at: &str, written: Option<&Scalar>, report: &mut Report<'_>) -> Option<Duration> {
+    report.scalar(at, written, None, |text| value::seconds(text, Duration::from_secs(1), 3650 * DAY).map(Some))
 }
 
 fn algorithm(text: &str) -> Result<JwsAlgorithm, Refusal> {

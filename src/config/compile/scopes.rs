@@ -60,7 +60,8 @@ pub(super) fn compile(path: &str, provider: &Provider, is_openid: bool, report: 
     ProviderScopes { required, valid, asks_offline_access, routes }
 }
 
-fn read(path: &str, written: Option<&crate::config::document::List>, report: &mut Report<'_>) -> Scopes {
+/// A list of scopes.
+pub(super) fn read(path: &str, written: Option<&crate::config::document::List>, report: &mut Report<'_>) -> Scopes {
     let scopes = list(path, written, report, |text| {
         let refusal = |help: &str| Refusal::new("is no scope", help);
         if text.contains(char::is_whitespace) {

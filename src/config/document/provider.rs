@@ -96,6 +96,30 @@ pub struct Provider {
     pub clients: Vec<Client>,
     /// How long what is handed out lives.
     pub lifetimes: Lifetimes,
+    /// Asked for at sign-in only, such as those of another API at the same provider. They are not
+    /// demanded of what is granted, and clients can neither ask for nor get them.
+    pub additional_authorize_scopes: Option<List>,
+    /// Protect the way to the provider by PKCE, with a pair of our own; default `true`. `false` is for
+    /// providers that refuse parameters they do not know. Clients have to use PKCE in any case.
+    #[schemars(with = "Switch")]
+    pub forward_pkce: Option<Scalar>,
+    /// Send the route's URL as `resource` (RFC 8707) to the provider's authorization endpoint; default
+    /// `false`. A provider that understands it would make a token for that URL and not for
+    /// `audience`.
+    #[schemars(with = "Switch")]
+    pub forward_resource: Option<Scalar>,
+    /// Life of an access token if the provider does not say it; default: one hour, or without end if
+    /// a user API tells whether the token [still counts](#how-long-a-sign-in-lasts).
+    #[schemars(with = "Seconds")]
+    pub fallback_access_token_expiry_seconds: Option<Scalar>,
+    /// Life of a refresh token if the provider does not say it; default: until the provider refuses
+    /// it.
+    #[schemars(with = "Seconds")]
+    pub fallback_refresh_token_expiry_seconds: Option<Scalar>,
+    /// So long before the end of its access token the provider is asked for the next one, but not in
+    /// the first half of its life; default `0`, when it is needed.
+    #[schemars(with = "Seconds")]
+    pub token_expiry_threshold_seconds: Option<Scalar>,
     /// Deadline of one request to the provider; default `10`.
     #[schemars(with = "Seconds")]
     pub timeout_seconds: Option<Scalar>,

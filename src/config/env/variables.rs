@@ -85,6 +85,12 @@ pub(super) struct ProviderVariables {
     lifetimes_refresh_token: Option<Scalar>,
     lifetimes_grant: Option<Scalar>,
     lifetimes_refresh_grace: Option<Scalar>,
+    additional_authorize_scopes: Option<List>,
+    forward_pkce: Option<Scalar>,
+    forward_resource: Option<Scalar>,
+    fallback_access_token_expiry_seconds: Option<Scalar>,
+    fallback_refresh_token_expiry_seconds: Option<Scalar>,
+    token_expiry_threshold_seconds: Option<Scalar>,
     timeout_seconds: Option<Scalar>,
     allow_insecure_http: Option<Scalar>,
     backend: Option<String>,
@@ -195,6 +201,30 @@ impl ProviderVariables {
         layer.set(&mut lifetimes.refresh_token, self.lifetimes_refresh_token, "lifetimes.refresh_token");
         layer.set(&mut lifetimes.grant, self.lifetimes_grant, "lifetimes.grant");
         layer.set(&mut lifetimes.refresh_grace, self.lifetimes_refresh_grace, "lifetimes.refresh_grace");
+        let scopes = self.additional_authorize_scopes;
+        layer.set(&mut provider.additional_authorize_scopes, scopes, "additional_authorize_scopes");
+        layer.set(&mut provider.forward_pkce, self.forward_pkce, "forward_pkce");
+        layer.set(&mut provider.forward_resource, self.forward_resource, "forward_resource");
+        let lifetimes = [
+            (
+                &mut provider.fallback_access_token_expiry_seconds,
+                self.fallback_access_token_expiry_seconds,
+                "fallback_access_token_expiry_seconds",
+            ),
+            (
+                &mut provider.fallback_refresh_token_expiry_seconds,
+                self.fallback_refresh_token_expiry_seconds,
+                "fallback_refresh_token_expiry_seconds",
+            ),
+            (
+                &mut provider.token_expiry_threshold_seconds,
+                self.token_expiry_threshold_seconds,
+                "token_expiry_threshold_seconds",
+            ),
+        ];
+        for (slot, value, key) in lifetimes {
+            layer.set(slot, value, key);
+        }
         layer.set(&mut provider.timeout_seconds, self.timeout_seconds, "timeout_seconds");
         layer.set(&mut provider.allow_insecure_http, self.allow_insecure_http, "allow_insecure_http");
     }

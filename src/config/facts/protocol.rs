@@ -1,10 +1,21 @@
 //! How a provider is spoken to, by path.
 
-use super::{NONE, Section};
+use super::{NONE, Section, duration};
 use crate::config::plan::{EmailVerified, EndpointsPlan, IdentityPlan, JwsAlgorithm, ProtocolPlan};
 
 pub(super) fn facts(section: &mut Section<'_>, has_document: bool, plan: &ProtocolPlan) {
-    let ProtocolPlan { endpoints, strict, algorithms, identity } = plan;
+    let ProtocolPlan {
+        endpoints,
+        strict,
+        algorithms,
+        identity,
+        additional_authorize_scopes,
+        forward_pkce,
+        forward_resource,
+        fallback_access_token_lifetime,
+        fallback_refresh_token_lifetime,
+        renew_ahead,
+    } = plan;
     let EndpointsPlan {
         issuer,
         authorization_endpoint,
@@ -31,6 +42,12 @@ pub(super) fn facts(section: &mut Section<'_>, has_document: bool, plan: &Protoc
     } else {
         section.list("algorithm", algorithms.iter().copied().map(JwsAlgorithm::as_str));
     }
+    section.list("additional_authorize_scopes", additional_authorize_scopes.iter());
+    section.fact("forward_pkce", forward_pkce);
+    section.fact("forward_resource", forward_resource);
+    section.maybe("fallback_access_token_expiry_seconds", fallback_access_token_lifetime.map(duration));
+    section.maybe("fallback_refresh_token_expiry_seconds", fallback_refresh_token_lifetime.map(duration));
+    section.span("token_expiry_threshold_seconds", *renew_ahead);
     // With ID tokens it means nothing.
     if jwks_uri.is_none() && !(has_document && *strict) {
         self::identity(&mut section.below("identity"), identity);

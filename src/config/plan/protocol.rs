@@ -1,9 +1,11 @@
 //! How a provider is spoken to: where its endpoints are, what it may sign with, and how people are
 //! recognised if it gives no ID tokens.
 
+use std::time::Duration;
+
 use url::Url;
 
-use crate::identity::MemberPath;
+use crate::{identity::MemberPath, oauth::Scopes};
 
 /// How a provider is spoken to. The default is what OpenID Connect says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,18 @@ pub struct ProtocolPlan {
     pub algorithms: Vec<JwsAlgorithm>,
     /// Who signed in, in the answer of the user API. For providers without ID tokens.
     pub identity: IdentityPlan,
+    /// Asked for at sign-in only: not demanded of what is granted, not for clients.
+    pub additional_authorize_scopes: Scopes,
+    /// Our own PKCE S256 pair goes to the provider.
+    pub forward_pkce: bool,
+    /// The client's resource (RFC 8707) goes to the provider's authorization endpoint.
+    pub forward_resource: bool,
+    /// The life of an access token of which the provider does not say it.
+    pub fallback_access_token_lifetime: Option<Duration>,
+    /// The life of a refresh token of which the provider does not say it.
+    pub fallback_refresh_token_lifetime: Option<Duration>,
+    /// So long before its end an access token is renewed.
+    pub renew_ahead: Duration,
 }
 
 /// The provider's own metadata as far as they are configured.
@@ -87,6 +101,12 @@ impl Default for ProtocolPlan {
             strict: true,
             algorithms: Vec::new(),
             identity: IdentityPlan::default(),
+            additional_authorize_scopes: Scopes::default(),
+            forward_pkce: true,
+            forward_resource: false,
+            fallback_access_token_lifetime: None,
+            fallback_refresh_token_lifetime: None,
+            renew_ahead: Duration::ZERO,
         }
     }
 }

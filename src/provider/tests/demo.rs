@@ -5,7 +5,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::{
-    super::{CallbackParameters, Provider},
+    super::{CallbackParameters, Provider, Wishes},
     fixture,
 };
 use crate::{
@@ -58,7 +58,7 @@ async fn sign_in_renewal_and_revocation() {
         let idp = DemoIdentityProvider::start(options).await.unwrap();
         let egress = Egress::for_provider(std::time::Duration::from_secs(5), true).unwrap();
         let provider = provider(&idp, &egress, method);
-        let (url, login) = provider.begin_login(&Scopes::default(), true).await.unwrap();
+        let (url, login) = provider.begin_login(&Scopes::default(), true, Wishes::default()).await.unwrap();
         let callback = sign_in(&idp, &egress, &url).await;
         let (identity, tokens) = provider.finish_login(&login, &callback).await.unwrap();
         assert_eq!(identity.issuer, idp.issuer());
@@ -74,7 +74,7 @@ async fn sign_in_renewal_and_revocation() {
         assert!(matches!(provider.renew(&renewed).await, Err(RenewError::Ended(_))));
 
         idp.rotate_key(Rotation::ForgetOld).unwrap();
-        let (url, login) = provider.begin_login(&Scopes::default(), true).await.unwrap();
+        let (url, login) = provider.begin_login(&Scopes::default(), true, Wishes::default()).await.unwrap();
         let callback = sign_in(&idp, &egress, &url).await;
         provider.finish_login(&login, &callback).await.unwrap();
         provider.finish_login(&login, &callback).await.unwrap_err();

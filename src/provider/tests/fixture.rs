@@ -29,7 +29,7 @@ use crate::{
     egress::Egress,
     metrics::Metrics,
     oauth::{Issuer, Scopes},
-    provider::{CallbackParameters, Login, Provider},
+    provider::{CallbackParameters, Login, Provider, Wishes},
     secret::Secret,
     time::{Clock, Hand, Timestamp},
 };
@@ -303,7 +303,8 @@ impl World {
     }
 
     pub(super) async fn begin(&self) -> (HashMap<String, String>, Login) {
-        let (url, login) = self.provider.begin_login(&Scopes::parse("api:read").unwrap(), true).await.unwrap();
+        let (url, login) =
+            self.provider.begin_login(&Scopes::parse("api:read").unwrap(), true, Wishes::default()).await.unwrap();
         let count = url.query_pairs().count();
         let parameters: HashMap<_, _> = url.query_pairs().into_owned().collect();
         assert_eq!(parameters.len(), count, "no parameter twice in {url}");

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::super::{CallbackParameters, LoginError};
+use super::super::{CallbackParameters, LoginError, Wishes};
 use super::fixture::{
     Answer, CLIENT_ID, START, SUBJECT, World, callback, challenge_of, ec_key, jwt, rsa_key, token_response,
 };
@@ -21,11 +21,11 @@ async fn the_authorization_request_has_its_own_pkce_state_and_nonce() {
     assert_eq!(first["state"], login.state);
     assert_eq!(first["nonce"], login.nonce);
     assert_eq!(first["code_challenge_method"], "S256");
-    assert_eq!(first["code_challenge"], challenge_of(&login.pkce_verifier));
+    assert_eq!(first["code_challenge"], challenge_of(login.pkce_verifier.as_ref().unwrap()));
     assert_eq!(first["audience"], "https://api.example.com");
     assert_eq!(first["prompt"], "select_account");
     assert!(!first.contains_key("resource"), "T8: the client's resource never goes to the provider");
-    assert!(login.state.len() >= 43 && login.nonce.len() >= 43 && login.pkce_verifier.len() >= 43);
+    assert!(login.state.len() >= 43 && login.nonce.len() >= 43 && login.pkce_verifier.as_ref().unwrap().len() >= 43);
 
     let (second, _) = world.begin().await;
     for secret in ["state", "nonce", "code_challenge"] {
@@ -38,7 +38,7 @@ async fn the_authorization_request_has_its_own_pkce_state_and_nonce() {
 async fn offline_access_is_asked_for_only_when_wanted_and_known() {
     let scopes = Scopes::parse("offline_access").unwrap();
     let asked = async |world: &World, offline| {
-        let (url, _) = world.provider.begin_login(&scopes, offline).await.unwrap();
+        let (url, _) = world.provider.begin_login(&scopes, offline, Wishes::default()).await.unwrap();
         url.query_pairs().any(|(name, value)| name == "scope" && value.contains("offline_access"))
     };
     let world = World::new().await;
@@ -79,7 +79,7 @@ async fn a_good_sign_in_gives_identity_and_tokens() {
     assert_eq!(request.form("grant_type").as_deref(), Some("authorization_code"));
     assert_eq!(request.form("code").as_deref(), Some("the-code"));
     assert_eq!(request.form("redirect_uri").as_deref(), Some("https://mcp.example.com/auth/callback"));
-    assert_eq!(request.form("code_verifier"), Some(login.pkce_verifier));
+    assert_eq!(request.form("code_verifier"), login.pkce_verifier);
     assert_eq!(request.form("audience").as_deref(), Some("https://api.example.com"));
     assert_eq!(request.form("tenant").as_deref(), Some("one"));
     assert_eq!(request.form("client_secret"), None);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    super::{LoginError, Provider},
+    super::{LoginError, Provider, Wishes},
     fixture::{Answer, Idp, START, World, callback, challenge_of, rsa_key, token_response},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// No document: OAuth 2.0 alone, like GitHub.
-fn plain(plan: &mut ProviderPlan) {
+pub(super) fn plain(plan: &mut ProviderPlan) {
     let origin = plan.config_url.take().unwrap().origin().ascii_serialization();
     let at = |path: &str| Some(Url::parse(&format!("{origin}{path}")).unwrap());
     let endpoints = &mut plan.protocol.endpoints;
@@ -41,7 +41,7 @@ fn github_token_for(scope: &str) -> Answer {
 }
 
 /// A whole sign-in against what the token endpoint and the user API answer.
-async fn sign_in(
+pub(super) async fn sign_in(
     world: &World,
     user: Answer,
 ) -> Result<(crate::identity::Identity, super::super::tokens::ProviderTokens), LoginError> {
@@ -51,7 +51,7 @@ async fn sign_in(
     world.provider.finish_login(&login, &callback()).await
 }
 
-fn octocat() -> Answer {
+pub(super) fn octocat() -> Answer {
     Answer::Json(200, json!({ "id": 583_231, "login": "octocat", "email": "octocat@example.com" }))
 }
 
@@ -63,7 +63,7 @@ async fn without_openid_a_sign_in_asks_for_no_id_token_and_the_user_api_says_who
     assert_eq!(asked["brand"], "x", "the query of the endpoint stays");
     assert_eq!(asked["scope"], "read:user user:email api:read");
     assert_eq!(asked["state"], login.state);
-    assert_eq!(asked["code_challenge"], challenge_of(&login.pkce_verifier));
+    assert_eq!(asked["code_challenge"], challenge_of(login.pkce_verifier.as_ref().unwrap()));
     assert_eq!(asked["code_challenge_method"], "S256");
     assert_eq!(asked["prompt"], "select_account");
     assert!(!asked.contains_key("nonce") && !asked.contains_key("audience"));
@@ -94,7 +94,7 @@ async fn without_openid_there_is_nothing_to_fetch() {
     assert_eq!((readiness.discovery_at, readiness.jwks_at), (None, None));
     tokio::time::timeout(Duration::from_secs(5), world.provider.start()).await.unwrap().unwrap();
     assert_eq!(world.metric(r#"vestibule_provider_ready{provider="auth0"}"#), 1);
-    world.provider.begin_login(&Scopes::default(), true).await.unwrap();
+    world.provider.begin_login(&Scopes::default(), true, Wishes::default()).await.unwrap();
     assert!(
         !world
             .metrics
@@ -273,7 +273,7 @@ async fn a_document_may_be_incomplete_if_the_plan_says_so() {
     });
     let strict = World::new().await;
     strict.idp.change_metadata(&missing);
-    let error = strict.provider.begin_login(&Scopes::default(), true).await.unwrap_err();
+    let error = strict.provider.begin_login(&Scopes::default(), true, Wishes::default()).await.unwrap_err();
     assert!(error.to_string().contains("missing field"), "{error}");
 
     let world = World::with(|plan| plan.protocol.strict = false).await;
@@ -289,7 +289,7 @@ async fn a_document_may_be_incomplete_if_the_plan_says_so() {
     };
     let world = World::with(|plan| plan.protocol.strict = false).await;
     nobody(&world.idp, Value::Null);
-    let error = world.provider.begin_login(&Scopes::default(), true).await.unwrap_err();
+    let error = world.provider.begin_login(&Scopes::default(), true, Wishes::default()).await.unwrap_err();
     assert!(error.to_string().contains("neither `jwks_uri` nor `userinfo_endpoint`"), "{error}");
     world.hand.advance(Duration::from_secs(1));
     nobody(&world.idp, json!(format!("{}/user", world.idp.origin)));
@@ -301,7 +301,7 @@ async fn a_document_may_be_incomplete_if_the_plan_says_so() {
 
     let world = World::with(|plan| plan.protocol.strict = false).await;
     world.idp.change_metadata(&json!({ "authorization_endpoint": Value::Null }));
-    let error = world.provider.begin_login(&Scopes::default(), true).await.unwrap_err();
+    let error = world.provider.begin_login(&Scopes::default(), true, Wishes::default()).await.unwrap_err();
     assert!(error.to_string().contains("has no `authorization_endpoint`"), "{error}");
 }
 

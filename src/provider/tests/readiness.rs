@@ -3,14 +3,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::super::{Provider, backoff};
+use super::super::{Provider, Wishes, backoff};
 use super::fixture::{Answer, START, World, ec_key, rsa_key};
 use crate::{metrics::outcome::Callback, oauth::Scopes, provider::tokens::TokenSource, time::Timestamp};
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 async fn fails_with(world: &World, expected: &str) {
-    let error = world.provider.begin_login(&Scopes::default(), false).await.unwrap_err();
+    let error = world.provider.begin_login(&Scopes::default(), false, Wishes::default()).await.unwrap_err();
     assert_eq!(error.outcome(), Callback::ProviderUnavailable);
     assert!(error.to_string().contains(expected), "`{expected}` in: {error}");
     let readiness = world.provider.readiness();
@@ -62,7 +62,7 @@ async fn metadata_that_cannot_be_trusted_are_refused() {
     for issuer in [origin.clone(), format!("{origin}/")] {
         world.idp.change_metadata(&json!({ "issuer": issuer }));
         let fresh = World::with(|plan| plan.config_url = format!("{origin}{DISCOVERY}").parse().ok()).await;
-        fresh.provider.begin_login(&Scopes::default(), false).await.unwrap();
+        fresh.provider.begin_login(&Scopes::default(), false, Wishes::default()).await.unwrap();
     }
 }
 
@@ -99,7 +99,9 @@ async fn s76_down_then_up() {
     world.idp.answer(DISCOVERY, Answer::Json(503, json!({})));
     world.idp.listen().await;
     let scopes = Scopes::default();
-    let many = || futures_util::future::join_all((0..20).map(|_| world.provider.begin_login(&scopes, false)));
+    let many = || {
+        futures_util::future::join_all((0..20).map(|_| world.provider.begin_login(&scopes, false, Wishes::default())))
+    };
     assert!(many().await.iter().all(Result::is_err));
     assert!(many().await.iter().all(Result::is_err));
     assert_eq!(world.idp.seen(DISCOVERY).len(), 1);

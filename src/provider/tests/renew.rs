@@ -17,6 +17,7 @@ pub(super) fn tokens() -> ProviderTokens {
         refresh_token: Some("rt-1".to_owned()),
         expires_at: Some(START),
         scopes: Some(Scopes::parse("openid email").unwrap()),
+        ..ProviderTokens::default()
     }
 }
 
