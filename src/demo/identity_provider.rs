@@ -18,6 +18,7 @@
 
 mod answer;
 mod authorize;
+mod dialect;
 mod discovery;
 mod fault;
 mod form;
@@ -52,6 +53,7 @@ use self::{
 use super::loopback::{Disconnect, Loopback};
 
 pub use self::{
+    dialect::Dialect,
     fault::{CallbackFault, Endpoint, Fault, Faults, IdTokenFault},
     key::Rotation,
     log::SeenRequest,
@@ -136,6 +138,9 @@ impl Provider {
     }
 
     fn endpoint(&self, path: &str) -> Option<Endpoint> {
+        if !self.options.dialect.is_openid() && (path == "/jwks" || path.contains("/.well-known/")) {
+            return None;
+        }
         let config_path = self.options.issuer_path.trim_end_matches('/');
         if path.strip_prefix(config_path) == Some("/.well-known/openid-configuration") {
             return Some(Endpoint::Discovery);

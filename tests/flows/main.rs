@@ -19,6 +19,7 @@ mod backend_credentials;
 mod discovery;
 mod https;
 mod pages;
+mod plain_oauth;
 mod provider_trouble;
 mod redirect_uris;
 mod registration;

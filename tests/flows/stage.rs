@@ -102,6 +102,35 @@ impl Stage {
         stage
     }
 
+    /// One provider at `/` that speaks OAuth 2.0 alone, with these further lines in its block (indented
+    /// by four).
+    pub async fn start_without_openid(options: Options, lines: &str) -> Self {
+        let provider = DemoIdentityProvider::start(options).await.unwrap();
+        let backend = backend().await;
+        let port = free_port();
+        let origin = provider.issuer();
+        let block = format!(
+            "  demo:\n    authorization_endpoint: {origin}/authorize\n    token_endpoint: {origin}/token\n    \
+             userinfo_endpoint: {origin}/userinfo\n    revocation_endpoint: {origin}/revoke\n    client_id: {}\n    \
+             client_secret: {}\n{lines}    routes:\n      - path: /mcp\n        backend: {}\n",
+            provider.client_id(),
+            provider.client_secret().unwrap().expose(),
+            backend.url(),
+        );
+        let gateway = server::start(plan(port, "{ backend: memory }", &block)).await.unwrap();
+        let origin = format!("http://127.0.0.1:{port}");
+        let resource = format!("{origin}/mcp");
+        Self { origin, resource, provider, _others: Vec::new(), _backend: backend, gateway }
+    }
+
+    /// From now on an endpoint of the provider does this; `None`: its job again.
+    pub fn provider_does(&self, endpoint: Endpoint, fault: Option<Fault>) {
+        match fault {
+            Some(fault) => self.provider.faults().set(endpoint, fault),
+            None => self.provider.faults().clear(endpoint),
+        }
+    }
+
     /// Two providers, mounted at `/first` and `/second`.
     pub async fn start_two_providers() -> Self {
         let first = DemoIdentityProvider::start(Options::default()).await.unwrap();

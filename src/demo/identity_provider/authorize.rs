@@ -196,7 +196,8 @@ fn send_back(provider: &Provider, back: Back, mut pairs: Vec<(&'static str, Stri
     match fault {
         Some(CallbackFault::NoIssuer) => {}
         Some(CallbackFault::WrongIssuer) => pairs.push(("iss", "https://issuer.invalid".to_owned())),
-        _ => pairs.push(("iss", provider.issuer.clone())),
+        _ if provider.options.dialect.is_openid() => pairs.push(("iss", provider.issuer.clone())),
+        _ => {}
     }
     let mut url = back.url;
     url.query_pairs_mut().extend_pairs(pairs);

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use super::person::{Person, demo_people};
+use super::{
+    dialect::Dialect,
+    person::{Person, demo_people},
+};
 use crate::{seal::random_text, secret::Secret, time::Clock};
 
 /// How a provider behaves. The default is a well-behaved one on a free port, with a secret of its
 /// own, that takes any loopback redirect URI.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What it speaks.
+    pub dialect: Dialect,
     /// On 127.0.0.1; 0 takes a free one.
     pub port: u16,
     /// Follows the origin in the issuer: empty, `/` (as Auth0 has it) or `/realms/demo`.
@@ -68,6 +73,7 @@ pub enum RefreshTokens {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            dialect: Dialect::default(),
             port: 0,
             issuer_path: String::new(),
             client_id: "vestibule-demo".to_owned(),

@@ -47,7 +47,7 @@ enum Refusal {
 // === impl Refusal ===
 
 impl Refusal {
-    fn into_response(self) -> Response<Body> {
+    fn into_response(self, provider: &Provider, headers: &HeaderMap) -> Response<Body> {
         let (status, code) = match self {
             Self::Repeated(_) | Self::Missing(_) | Self::TwoMethods => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Client { .. } => (StatusCode::UNAUTHORIZED, "invalid_client"),
@@ -55,7 +55,8 @@ impl Refusal {
             Self::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             Self::Key(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         };
-        let mut response = answer::oauth_error(status, code, &self.to_string());
+        let error = json!({ "error": code, "error_description": self.to_string() });
+        let mut response = provider.options.dialect.answer(status, &error, headers);
         if matches!(self, Self::Client { basic: true }) {
             let challenge = header::HeaderValue::from_static(r#"Basic realm="demo""#);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -73,8 +74,11 @@ pub(super) fn token(provider: &Provider, headers: &HeaderMap, form: &Parameters)
         None => Err(Refusal::Missing("grant_type")),
     });
     match answered {
-        Ok(tokens) => answer::json(StatusCode::OK, &tokens),
-        Err(refusal) => refusal.into_response(),
+        Ok(tokens) => {
+            let dialect = provider.options.dialect;
+            dialect.answer(StatusCode::OK, &dialect.token_response(tokens), headers)
+        }
+        Err(refusal) => refusal.into_response(provider, headers),
     }
 }
 
@@ -87,7 +91,7 @@ pub(super) fn revoke(provider: &Provider, headers: &HeaderMap, form: &Parameters
             lock(&provider.grants).revoke(token);
             answer::empty(StatusCode::OK)
         }
-        Err(refusal) => refusal.into_response(),
+        Err(refusal) => refusal.into_response(provider, headers),
     }
 }
 
@@ -101,9 +105,7 @@ pub(super) fn user_info(provider: &Provider, headers: &HeaderMap) -> Response<Bo
         response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static(challenge));
         return response;
     };
-    let mut claims = grant.person.claims_for(&grant.scopes);
-    claims.insert("sub".into(), json!(grant.person.subject));
-    answer::json(StatusCode::OK, &Value::Object(claims))
+    answer::json(StatusCode::OK, &provider.options.dialect.user(provider, &grant))
 }
 
 /// RFC 6749 section 2.3: exactly one way, and one that is enabled.
@@ -195,7 +197,8 @@ fn tokens(
         "expires_in": lifetimes.access_token.as_secs(),
         "scope": grant.scopes.join(" "),
     });
-    if grant.scopes.iter().any(|scope| scope == "openid")
+    if provider.options.dialect.is_openid()
+        && grant.scopes.iter().any(|scope| scope == "openid")
         && let Some(id_token) = id_token::make(provider, grant, &access_token, nonce)?
         && let Some(fields) = response.as_object_mut()
     {
