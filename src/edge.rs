@@ -3,6 +3,7 @@
 mod client_address;
 mod cors;
 mod request_id;
+mod trace;
 
 use std::{
     collections::HashMap,
@@ -15,10 +16,11 @@ use std::{
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONTENT_TYPE, EXPECT},
+    header::{AUTHORIZATION, CONTENT_TYPE, EXPECT},
 };
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use tracing::Instrument as _;
 use url::{Position, Url};
 
 use crate::{
@@ -27,6 +29,7 @@ use crate::{
     body::{self, Body},
     config::plan::{Plan, RoutePlan},
     endpoint::Endpoints,
+    flow::Flows,
     forward::{Backend, ForwardHeaders, Lease},
     gate::Gate,
     listener::Peer,
@@ -71,6 +74,9 @@ pub struct Route {
     backend: Arc<Backend>,
     origins: Origins,
     metrics: HttpMetrics,
+    flows: Arc<Flows>,
+    provider: String,
+    path: String,
 }
 
 /// Where a request belongs.
@@ -122,11 +128,30 @@ impl Surface {
         })
     }
 
-    /// Answers one request of the public listener: one line in the log, one count, one name.
-    pub async fn answer(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
-        let begun = Instant::now();
+    /// Answers one request of the public listener: one line in the log, one count, one name, which
+    /// every line that the request causes has.
+    pub async fn answer(&self, peer: Peer, mut request: Request<Incoming>) -> Response<Body> {
         let client = ClientAddress::of(&peer, request.headers(), &self.trusted_proxies);
         let id = self.request_ids.of(request.headers(), client.by_trusted_proxy);
+        let trace = trace::follow(request.headers_mut(), &id);
+        let span = tracing::error_span!(
+            "request",
+            request_id = id.to_str().unwrap_or_default(),
+            trace_id = trace,
+            client = %client.ip,
+            flow = tracing::field::Empty,
+        );
+        self.answer_named(peer, request, client, id).instrument(span).await
+    }
+
+    async fn answer_named(
+        &self,
+        peer: Peer,
+        request: Request<Incoming>,
+        client: ClientAddress,
+        id: HeaderValue,
+    ) -> Response<Body> {
+        let begun = Instant::now();
         let method = request.method().clone();
         let place = self.place(&request);
         let (http, path) = match &place {
@@ -148,10 +173,10 @@ impl Surface {
             Ok(Place::Nobody) => nobody(&request),
             Err(refused) => refused.into_response(),
         };
-        response.headers_mut().insert(X_REQUEST_ID, id.clone());
+        response.headers_mut().insert(X_REQUEST_ID, id);
         let took = begun.elapsed();
         http.request(&method, response.status(), (!is_stream(&response)).then_some(took));
-        log(http, path.as_deref(), &method, response.status(), took, ip, &id);
+        log(http, path.as_deref(), &method, response.status(), took);
         response
     }
 
@@ -199,6 +224,9 @@ impl Surface {
                 route.backend.forward(Request::from_parts(head, incoming), &add, stay(admitted.grant)).await
             }
             Err(refusal) => {
+                if !head.headers.contains_key(AUTHORIZATION) {
+                    route.flows.challenged(client.ip, &route.provider, &route.path);
+                }
                 // Whoever waits for "100 Continue" has not sent anything yet.
                 if !head.headers.contains_key(EXPECT) {
                     body::discard(incoming);
@@ -236,8 +264,16 @@ impl Mount {
 
 impl Route {
     /// A guarded way to a backend.
-    pub fn new(plan: &RoutePlan, gate: Gate, backend: Arc<Backend>, metrics: &RouteMetrics) -> Self {
-        Self { gate, backend, origins: Origins::new(&plan.allowed_origins), metrics: metrics.http().clone() }
+    pub fn new(plan: &RoutePlan, gate: Gate, backend: Arc<Backend>, metrics: &RouteMetrics, flows: Arc<Flows>) -> Self {
+        Self {
+            gate,
+            backend,
+            origins: Origins::new(&plan.allowed_origins),
+            metrics: metrics.http().clone(),
+            flows,
+            provider: plan.provider.clone(),
+            path: plan.path.clone(),
+        }
     }
 }
 
@@ -312,16 +348,8 @@ fn is_stream(response: &Response<Body>) -> bool {
 const MAX_METHOD: usize = 16;
 
 /// One line a request, when its response begins. Never a query, a header's value of the client or
-/// a path that is not exactly one of ours (S62).
-fn log(
-    http: &HttpMetrics,
-    path: Option<&str>,
-    method: &Method,
-    status: StatusCode,
-    took: Duration,
-    client: IpAddr,
-    id: &HeaderValue,
-) {
+/// a path that is not exactly one of ours (S62). Who asked, and the request's name, are the span's.
+fn log(http: &HttpMetrics, path: Option<&str>, method: &Method, status: StatusCode, took: Duration) {
     tracing::info!(
         target: "vestibule::access",
         route = http.id(),
@@ -329,7 +357,5 @@ fn log(
         method = %method.as_str().get(..MAX_METHOD).unwrap_or(method.as_str()),
         status = status.as_u16(),
         took = ?took,
-        %client,
-        request_id = id.to_str().unwrap_or_default(),
     );
 }

@@ -10,6 +10,7 @@ mod callback;
 mod consent;
 mod cookies;
 mod form;
+mod journal;
 pub mod limiter;
 pub mod memory;
 mod problem;
@@ -40,6 +41,7 @@ use crate::{
     authority::{Authority, Parameters},
     body::{self, Body, BoxError},
     config::plan::ProviderPlan,
+    flow::Flows,
     keys::KeyRing,
     metrics::ProviderMetrics,
     provider::Provider,
@@ -69,6 +71,8 @@ pub struct Mount {
     pub limiters: Arc<Limiters>,
     /// Shared by all mounts; outlives a reload.
     pub memory: Arc<Memory>,
+    /// The last sign-ins; shared by all mounts, outlives a reload.
+    pub flows: Arc<Flows>,
     /// Now.
     pub clock: Clock,
 }

@@ -20,6 +20,7 @@ pub use challenge::Refusal;
 use crate::{
     authority::{Authority, GrantState, Grants, ProviderTokenError},
     config::plan::{BackendAuthorization, RoutePlan},
+    flow::Flows,
     keys::KeyRing,
     metrics::{ProviderMetrics, outcome::Verification},
     oauth::Issuer,
@@ -42,6 +43,8 @@ pub struct Gate {
     composer: Composer,
     authority: Arc<Authority>,
     provider_token: bool,
+    flows: Arc<Flows>,
+    path: String,
     clock: Clock,
     metrics: ProviderMetrics,
 }
@@ -59,6 +62,8 @@ pub struct Parts {
     pub grants: Arc<Grants>,
     /// Gives the provider's token, for backends that get it.
     pub authority: Arc<Authority>,
+    /// The sign-ins that first calls belong to.
+    pub flows: Arc<Flows>,
     /// Now.
     pub clock: Clock,
     /// The provider's.
@@ -81,7 +86,7 @@ pub struct Admitted {
 impl Gate {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        let Parts { plan, issuer, keys, grants, authority, clock, metrics } = parts;
+        let Parts { plan, issuer, keys, grants, authority, flows, clock, metrics } = parts;
         let policy = Policy::new(&plan.required_scopes);
         Self {
             challenge: Challenge::new(&plan.resource, &plan.path, policy.required()),
@@ -91,6 +96,8 @@ impl Gate {
             verifier: Verifier { issuer, resource: plan.resource.clone(), keys, grants },
             authority,
             provider_token: plan.backend_authorization == BackendAuthorization::ProviderToken,
+            flows,
+            path: plan.path.clone(),
             clock,
             metrics,
         }
@@ -154,6 +161,9 @@ impl Gate {
             expires_at: claims.exp,
             scopes: claims.scope,
         });
+        if verified.insufficient.is_none() {
+            self.flows.accepted(&digest, &self.path);
+        }
         self.cache.insert(digest, Arc::clone(&verified));
         Ok(verified)
     }

@@ -20,6 +20,7 @@
 
 pub mod admin;
 pub mod answer;
+pub mod audit;
 pub mod authority;
 pub mod body;
 pub mod cli;
@@ -29,6 +30,7 @@ pub mod edge;
 pub mod egress;
 pub mod endpoint;
 pub mod entrance;
+pub mod flow;
 pub mod forward;
 pub mod gate;
 pub mod identity;

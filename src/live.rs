@@ -20,6 +20,7 @@ use crate::{
     edge::{self, Surface},
     egress::{Egress, EgressError, Reach},
     endpoint::{self, Endpoints, ServerFacts, limiter::Limiters, memory::Memory},
+    flow::Flows,
     forward::{Backend, Forwarder, TlsError},
     gate::{self, Gate},
     keys::KeyRing,
@@ -43,6 +44,7 @@ pub struct Shared {
     egress: [OnceLock<Egress>; 2],
     forwarder: Forwarder,
     memory: Arc<Memory>,
+    flows: Arc<Flows>,
     metrics: Arc<Metrics>,
     clock: Clock,
 }
@@ -138,12 +140,18 @@ impl Shared {
             egress: Default::default(),
             forwarder: Forwarder::new(),
             memory: Arc::new(Memory::new()),
+            flows: Arc::new(Flows::new(clock.clone())),
             sealer,
             records,
             keys,
             metrics,
             clock,
         })
+    }
+
+    /// The last sign-ins.
+    pub fn flows(&self) -> &Arc<Flows> {
+        &self.flows
     }
 
     fn egress(&self, plan: &ProviderPlan) -> Result<Egress, BuildError> {
@@ -230,6 +238,20 @@ impl Live {
         &self.plan
     }
 
+    /// Gives up sign-ins that took too long, and says how many are under way. Called now and then.
+    pub fn settle_flows(&self, flows: &Flows) {
+        let of = |name: &str| self.runtimes.iter().find(|runtime| runtime.core.plan.name == name);
+        let under_way = flows.settle(|provider| {
+            if let Some(runtime) = of(provider) {
+                runtime.core.metrics.abandoned();
+            }
+        });
+        for runtime in &self.runtimes {
+            let count = under_way.get(&runtime.core.plan.name).copied().unwrap_or_default();
+            runtime.core.metrics.flows_in_progress(count);
+        }
+    }
+
     /// Every provider's name and whether it can be used right now.
     pub fn readiness(&self) -> Vec<(String, Readiness)> {
         let of = |core: &Core| (core.plan.name.clone(), core.upstream.provider.readiness());
@@ -292,6 +314,7 @@ impl Runtime {
             metrics: core.metrics.clone(),
             limiters: Arc::clone(limiters),
             memory: Arc::clone(&shared.memory),
+            flows: Arc::clone(&shared.flows),
             clock: shared.clock.clone(),
         })));
         let mount = edge::Mount::new(&plan.name, endpoints, core.routes.clone(), &shared.metrics);
@@ -358,6 +381,7 @@ impl Core {
             keys: Arc::clone(&shared.keys),
             grants: Arc::clone(&self.grants),
             authority: Arc::clone(&self.authority),
+            flows: Arc::clone(&shared.flows),
             clock: shared.clock.clone(),
             metrics: self.metrics.clone(),
         });
@@ -371,7 +395,13 @@ impl Core {
                         .map_err(|source| BuildError::Backend { route: route.id.clone(), source })?,
                 ),
             };
-        self.routes.push(Arc::new(edge::Route::new(route, gate, Arc::clone(&backend), &metrics)));
+        self.routes.push(Arc::new(edge::Route::new(
+            route,
+            gate,
+            Arc::clone(&backend),
+            &metrics,
+            Arc::clone(&shared.flows),
+        )));
         self.backends.push(backend);
         Ok(())
     }

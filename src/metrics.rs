@@ -112,6 +112,11 @@ impl Metrics {
         self.families.decrypt_failures.with_label_values(&[kind.as_str()]).inc();
     }
 
+    /// Counts audit lines that could not be written.
+    pub fn audit_losses(&self) -> IntCounter {
+        self.families.audit_dropped.with_label_values::<&str>(&[])
+    }
+
     /// The series about the configuration.
     pub fn config(&self) -> &ConfigMetrics {
         &self.config

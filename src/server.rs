@@ -17,6 +17,7 @@ use crate::{
     admin::Admin,
     config::plan::{Plan, StoragePlan},
     entrance::{Bound, Entrance, Exit, ListenError, Serve},
+    flow::Flows,
     keys::{KeyError, KeyRing},
     listener::{
         Listener,
@@ -34,6 +35,9 @@ use process::Process;
 
 /// How often expired records are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How often sign-ins that took too long are given up.
+const SETTLE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -168,8 +172,10 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
 
     shared.settle(&plan).await?;
     let live = Arc::new(ArcSwap::from_pointee(Live::build(plan, &shared, None)?));
+    let (settled, flows) = (Arc::clone(&live), Arc::clone(shared.flows()));
     let stop = CancellationToken::new();
     let public = Entrance::new(public(Arc::clone(&live)), stop.clone());
+    let log = source.as_ref().and_then(|source| source.log.clone());
     let parts = Parts {
         source,
         live: Arc::clone(&live),
@@ -182,6 +188,9 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
         clock: clock.clone(),
     };
     let (worker, reloader) = Worker::new(parts, begun);
+    if let Some(log) = &log {
+        log.count_audit_losses(metrics.audit_losses());
+    }
     let process = Process {
         live,
         records: records.clone(),
@@ -194,7 +203,7 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     let admin = Entrance::new(self::admin(admin), CancellationToken::new());
     let (exit, admin_exit) = (public.exit(), admin.exit());
     let work = worker.run(Entrances::open(public, bound, admin, bound_admin), stop.clone());
-    let rest = vec![tokio::spawn(sweep(records)), tokio::spawn(work)];
+    let rest = vec![tokio::spawn(sweep(records)), tokio::spawn(settle(settled, flows)), tokio::spawn(work)];
     Ok(Running { address, admin_address, stop, public: exit, admin: admin_exit, rest, reloader })
 }
 
@@ -256,6 +265,16 @@ async fn open_store(plan: &Plan, clock: &Clock) -> Result<(Arc<dyn Store>, Secre
             let (store, secret) = opened.await.map_err(|error| StoreError::Unusable(error.to_string()))??;
             Ok((Arc::new(store), secret))
         }
+    }
+}
+
+/// Sign-ins that nobody ends.
+async fn settle(live: Arc<ArcSwap<Live>>, flows: Arc<Flows>) {
+    let mut ticks = tokio::time::interval(SETTLE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        live.load().settle_flows(&flows);
     }
 }
 

@@ -9,23 +9,40 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// Words that everybody may use.
-const VOCABULARY: [&str; 5] = ["body", "identity", "oauth", "secret", "time"];
+const VOCABULARY: [&str; 6] = ["audit", "body", "identity", "oauth", "secret", "time"];
 
 /// Module -> what else it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("admin", &["config", "listener", "metrics"]),
+    ("admin", &["config", "flow", "listener", "metrics"]),
     ("answer", &[]),
+    ("audit", &[]),
     ("authority", &["config", "keys", "metrics", "provider", "seal", "store"]),
     ("body", &[]),
-    ("cli", &["admin", "config", "demo", "reload", "server", "supervisor", "survey", "telemetry"]),
+    ("cli", &["admin", "config", "demo", "flow", "reload", "server", "supervisor", "survey", "telemetry"]),
     ("config", &[]),
     ("demo", &["config", "seal"]),
-    ("edge", &["answer", "authority", "config", "endpoint", "forward", "gate", "listener", "metrics", "route", "seal"]),
+    (
+        "edge",
+        &[
+            "answer",
+            "authority",
+            "config",
+            "endpoint",
+            "flow",
+            "forward",
+            "gate",
+            "listener",
+            "metrics",
+            "route",
+            "seal",
+        ],
+    ),
     ("egress", &["authority", "config", "metrics"]),
-    ("endpoint", &["authority", "config", "keys", "metrics", "page", "provider", "route", "seal", "store"]),
+    ("endpoint", &["authority", "config", "flow", "keys", "metrics", "page", "provider", "route", "seal", "store"]),
     ("entrance", &["listener"]),
+    ("flow", &["metrics", "seal"]),
     ("forward", &["answer", "config", "metrics"]),
-    ("gate", &["answer", "authority", "config", "keys", "metrics", "seal", "store"]),
+    ("gate", &["answer", "authority", "config", "flow", "keys", "metrics", "seal", "store"]),
     ("identity", &[]),
     ("keys", &["config", "metrics", "seal", "store"]),
     ("listener", &["config", "metrics"]),
@@ -37,6 +54,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "edge",
             "egress",
             "endpoint",
+            "flow",
             "forward",
             "gate",
             "keys",
@@ -55,7 +73,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("route", &["config"]),
     ("seal", &[]),
     ("secret", &[]),
-    ("server", &["admin", "config", "entrance", "keys", "listener", "live", "metrics", "reload", "seal", "store"]),
+    (
+        "server",
+        &["admin", "config", "entrance", "flow", "keys", "listener", "live", "metrics", "reload", "seal", "store"],
+    ),
     ("store", &["metrics", "seal"]),
     ("supervisor", &[]),
     ("survey", &["config", "egress", "metrics", "provider"]),

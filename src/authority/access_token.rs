@@ -56,6 +56,22 @@ pub struct TokenResponse {
     pub refresh_token: Option<String>,
     /// What was granted; always there (S1).
     pub scope: Scopes,
+    /// Whose access it is; not a part of the response.
+    #[serde(skip)]
+    pub about: TokenFacts,
+}
+
+/// Whose access a token response gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// The grant.
+    pub grant: GrantId,
+    /// The provider's subject.
+    pub subject: String,
+    /// Who was given it.
+    pub client_id: ClientId,
+    /// The route's resource.
+    pub resource: String,
 }
 
 // === impl TokenResponse ===
@@ -105,6 +121,8 @@ impl Authority {
             sid: id.clone(),
         };
         let access_token = self.keys.sign(ACCESS_TOKEN_TYPE, &claims)?;
+        let about =
+            TokenFacts { grant: id.clone(), subject: claims.sub, client_id: claims.client_id, resource: claims.aud };
         let expires_in: Duration = until.since(now);
         let offline = refresh_token.is_some() && grant.offline;
         Ok(TokenResponse {
@@ -113,6 +131,7 @@ impl Authority {
             expires_in: expires_in.as_secs(),
             refresh_token,
             scope: if offline { claims.scope.union(&offline_access()) } else { claims.scope },
+            about,
         })
     }
 }

@@ -5,7 +5,10 @@ use std::fmt;
 
 use url::Url;
 
-use crate::oauth::{Issuer, RedirectUri};
+use crate::{
+    oauth::{Issuer, RedirectUri},
+    seal::sha256,
+};
 
 /// An authorization response and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +81,23 @@ impl ClientAnswer {
     /// Where it goes, for the page that names the target host.
     pub fn redirect_uri(&self) -> &RedirectUri {
         &self.redirect_uri
+    }
+
+    /// What the code is found by; `None` for an error.
+    pub fn code_digest(&self) -> Option<[u8; 32]> {
+        match &self.outcome {
+            AnswerOutcome::Code(code) => Some(sha256(code.as_bytes())),
+            AnswerOutcome::Error { .. } => None,
+        }
+    }
+
+    /// With a name in an error's description, by which the operator finds what happened.
+    #[must_use]
+    pub fn naming(mut self, flow: &str) -> Self {
+        if let AnswerOutcome::Error { description, .. } = &mut self.outcome {
+            description.push_str(&format!(" (flow {flow})"));
+        }
+        self
     }
 
     /// The error, if it is one.

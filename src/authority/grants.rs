@@ -21,6 +21,7 @@ pub(super) use state::Turn;
 
 use super::error::TokenError;
 use crate::{
+    audit,
     metrics::{ProviderMetrics, outcome::RevocationInitiator},
     provider::tokens::ProviderTokens,
     seal,
@@ -152,8 +153,16 @@ impl Grants {
                 CommitError::Store(error) => error,
                 CommitError::Conflict => StoreError::Unavailable(error.to_string()),
             })?;
-            for _ in some {
+            for key in some {
                 self.metrics.revocation(initiator);
+                let grant = std::str::from_utf8(key).ok();
+                let entry = audit::Entry {
+                    provider: Some(&self.provider),
+                    grant,
+                    by: Some(initiator.as_str()),
+                    ..audit::Entry::default()
+                };
+                entry.tell(audit::Event::GrantRevoked, "ok");
             }
         }
         Ok(keys.len())
@@ -172,6 +181,17 @@ impl Grants {
         }
         self.metrics.revocation(initiator);
         let initiator = initiator.as_str();
+        let GrantRecord { identity, client_id, resource, .. } = &record.value;
+        let entry = audit::Entry {
+            provider: Some(&self.provider),
+            client_id: Some(client_id.as_str()),
+            subject: Some(&identity.subject),
+            grant: Some(id.as_str()),
+            resource: Some(resource.as_str()),
+            by: Some(initiator),
+            ..audit::Entry::default()
+        };
+        entry.tell(audit::Event::GrantRevoked, "ok");
         tracing::info!(provider = %self.provider, grant = id.as_str(), initiator, "a grant was revoked");
         Ok(Some(record.value.tokens))
     }

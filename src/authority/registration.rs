@@ -190,6 +190,11 @@ impl Registered {
     pub fn client_id(&self) -> &ClientId {
         &self.client_id
     }
+
+    /// What the client calls itself.
+    pub fn name(&self) -> &str {
+        self.client_name.as_deref().unwrap_or_default()
+    }
 }
 
 impl std::fmt::Debug for Registered {

@@ -48,11 +48,12 @@ pub fn serve(arguments: &ConfigArguments) -> ExitCode {
         let loaded = config::load(&sources).map_err(wrong)?;
         // What is odd but usable is said before anything runs.
         drop(write!(std::io::stderr(), "{}", loaded.notes.render(look())));
-        let log = telemetry::start(&loaded.plan.log)?;
+        let log = telemetry::start(&loaded.plan.log, &loaded.plan.audit)?;
         check::files(&loaded).map_err(RunError::Configuration)?;
         let text = banner(&loaded.plan);
-        let source = Source { sources, files: loaded.files, poll: reload::POLL, log: Some(log) };
+        let source = Source { sources, files: loaded.files, poll: reload::POLL, log: Some(log.clone()) };
         until_stopped(server::follow(loaded.plan, source).await?, &text, signals).await;
+        log.settle();
         Ok(())
     }))
 }
@@ -62,7 +63,7 @@ pub fn demo(port: u16) -> ExitCode {
     finish(run(async {
         let options = demo::Options { port, ..demo::Options::default() };
         demo::run(options, |plan, instructions| async move {
-            telemetry::start(&plan.log)?;
+            telemetry::start(&plan.log, &plan.audit)?;
             let signals = Signals::new()?;
             until_stopped(server::start(plan).await?, &instructions.to_string(), signals).await;
             Ok(())

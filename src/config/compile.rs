@@ -51,6 +51,7 @@ fn plan(document: &Document, report: &mut Report<'_>) -> Option<Plan> {
     let limits = server::limits(&document.limits, report);
     let signing = server::signing(document, report);
     let log = server::log(document, report);
+    let audit = server::audit(document, report);
     let is_only = document.providers.len() == 1;
     if document.providers.is_empty() {
         report
@@ -76,6 +77,7 @@ fn plan(document: &Document, report: &mut Report<'_>) -> Option<Plan> {
         limits,
         signing,
         log,
+        audit,
         providers,
     })
 }

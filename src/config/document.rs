@@ -73,6 +73,9 @@ pub struct Document {
     pub signing_algorithm: Option<String>,
     /// What is logged; default `info`.
     pub log: Option<Log>,
+    /// Where decisions about people's access are written, one JSON object a line
+    /// ([audit](audit.md)): `stdout`, or a file with its folder; default `off`.
+    pub audit: Option<Scalar>,
     /// The OIDC upstreams. A name has lower-case letters, digits, `-` and `_`, begins with a
     /// letter, and has at most 32 characters. Required.
     pub providers: IndexMap<String, Provider>,

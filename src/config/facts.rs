@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     origin::child,
     plan::{
-        BackendAuthorization, BackendPlan, ClientAuthMethod, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat,
-        LogPlan, Plan, ProviderPlan, RoutePlan, SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
+        AuditPlan, BackendAuthorization, BackendPlan, ClientAuthMethod, IdentityHeaders, Lifetimes, LimitsPlan,
+        LogFormat, LogPlan, Plan, ProviderPlan, RoutePlan, SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
     },
 };
 use crate::{oauth::RedirectUri, secret::Secret};
@@ -153,6 +153,7 @@ pub fn facts(plan: &Plan) -> Facts {
         limits,
         signing,
         log,
+        audit,
         providers,
     } = plan;
     let mut facts = Facts::default();
@@ -191,6 +192,11 @@ pub fn facts(plan: &Plan) -> Facts {
         LogFormat::Json => "json",
     };
     top.fact("log.format", format);
+    match audit {
+        AuditPlan::Off => top.fact("audit", "off"),
+        AuditPlan::Stdout => top.fact("audit", "stdout"),
+        AuditPlan::File(path) => top.fact("audit", path.display()),
+    }
     for plan in providers {
         provider(&mut top.below(&format!("providers.{}", plan.name)), plan);
     }

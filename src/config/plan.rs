@@ -46,6 +46,8 @@ pub struct Plan {
     pub signing: SigningAlgorithm,
     /// How logs look.
     pub log: LogPlan,
+    /// Where decisions about people's access are written down.
+    pub audit: AuditPlan,
     /// By name, in the order in which they were written.
     pub providers: Vec<Arc<ProviderPlan>>,
 }
@@ -111,6 +113,17 @@ pub struct LogPlan {
     pub filter: String,
     /// Text or JSON.
     pub format: LogFormat,
+}
+
+/// Where decisions about people's access are written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditPlan {
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf),
 }
 
 /// The shape of a log line.

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     authority::{AuthorizeError, BrowserBinding, Parameters, Transaction},
+    flow::StepKind,
     metrics::outcome::{Authorize, ClientType, Consent, Limiter},
     oauth::Scope,
     page::consent::{Consent as ConsentPage, Origin},
@@ -28,36 +29,47 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Paramete
     let jar = Jar::read(&asked.headers);
     let browser = mount.cookies().browsers(&jar).into_iter().next().unwrap_or_else(BrowserBinding::random);
     match mount.authority.begin(&parameters, &browser).await {
-        Ok(transaction) => begun(&mount, &asked, &jar, &browser, &transaction).await,
-        Err(error) => refused(&mount, &asked, &error),
+        Ok(transaction) => begun(&mount, &asked, &parameters, &jar, &browser, &transaction).await,
+        Err(error) => refused(&mount, &asked, &parameters, &error),
     }
 }
 
-async fn begun(mount: &Mount, asked: &Asked, jar: &Jar, browser: &BrowserBinding, transaction: &Transaction) -> Answer {
+async fn begun(
+    mount: &Mount,
+    asked: &Asked,
+    parameters: &Parameters,
+    jar: &Jar,
+    browser: &BrowserBinding,
+    transaction: &Transaction,
+) -> Answer {
     let client_type = transaction.client_kind.label();
     let client_id = transaction.client_id.as_str().as_bytes();
     if let Err(limited) = mount.limiters.authorizations.client(asked.address, client_id) {
         return limited_page(mount, asked, client_type, limited);
     }
+    let flow = mount.flow_begins(asked, parameters, transaction);
     if !transaction.needs_consent() {
-        return match consent::begin_login(mount, jar, transaction).await {
+        return match consent::begin_login(mount, jar, transaction, Some(&flow)).await {
             Ok(approval) => {
                 mount.metrics.authorize(client_type, Authorize::Ok);
                 mount.metrics.idp_redirect();
                 approval.answer()
             }
-            Err(error) => error.problem(mount).answer(mount, &asked.headers),
+            Err(error) => error.problem(mount).of(Some(&flow)).answer(mount, &asked.headers),
         };
     }
     mount.metrics.authorize(client_type, Authorize::Ok);
     mount.metrics.consent(Consent::Shown);
-    let mut answer = consent_page(mount, transaction);
+    let sealed = mount.authority.seal_transaction(transaction);
+    mount.carry(Some(&flow), &sealed);
+    mount.step(Some(&flow), StepKind::ConsentShown, "the person was asked whether the client may sign in for them");
+    let mut answer = consent_page(mount, transaction, &sealed);
     let cookie = mount.cookies().set_browser(browser, mount.plan.lifetimes.transaction);
     answer::set_cookies(&mut answer, cookie);
     answer
 }
 
-fn consent_page(mount: &Mount, transaction: &Transaction) -> Answer {
+fn consent_page(mount: &Mount, transaction: &Transaction, sealed: &str) -> Answer {
     let facts = transaction.consent_facts();
     let offline = facts.scopes.union(&offline_access(facts.offline));
     let page = ConsentPage {
@@ -75,7 +87,7 @@ fn consent_page(mount: &Mount, transaction: &Transaction) -> Answer {
         provider: &mount.plan.display_name,
         provider_by_http: mount.plan.allow_insecure_http,
         action: &mount.plan.path("/consent"),
-        transaction: &mount.authority.seal_transaction(transaction),
+        transaction: sealed,
     }
     .page();
     answer::page(StatusCode::OK, page, Referrer::OurselvesOnly)
@@ -85,15 +97,22 @@ fn offline_access(asked: bool) -> crate::oauth::Scopes {
     asked.then_some(Scope::OFFLINE_ACCESS).into_iter().filter_map(|scope| scope.parse().ok()).collect()
 }
 
-fn refused(mount: &Mount, asked: &Asked, error: &AuthorizeError) -> Answer {
+fn refused(mount: &Mount, asked: &Asked, parameters: &Parameters, error: &AuthorizeError) -> Answer {
     if let Err(limited) = mount.limiters.authorizations.unknown(asked.address) {
         return limited_page(mount, asked, error.client_type(), limited);
     }
     mount.metrics.authorize(error.client_type(), error.outcome());
+    let flow = mount.flow_refused(asked, parameters, error.outcome(), &error.to_string());
     match error {
-        AuthorizeError::Page { reason, .. } => Problem::authorization(reason).answer(mount, &asked.headers),
-        AuthorizeError::Answer(refused) if refused.redirects_at_once() => answer::see_other(&refused.answer.to_url()),
-        AuthorizeError::Answer(refused) => Problem::refused(refused).answer(mount, &asked.headers),
+        AuthorizeError::Page { reason, .. } => {
+            Problem::authorization(reason).of(Some(&flow)).answer(mount, &asked.headers)
+        }
+        AuthorizeError::Answer(refused) if refused.redirects_at_once() => {
+            answer::see_other(&refused.answer.clone().naming(flow.as_str()).to_url())
+        }
+        AuthorizeError::Answer(refused) => {
+            Problem::refused(refused, flow.as_str()).of(Some(&flow)).answer(mount, &asked.headers)
+        }
     }
 }
 

@@ -34,6 +34,13 @@ enum End {
     Person(Box<Problem>),
 }
 
+/// What an operator may know of the end, besides.
+#[derive(Default)]
+struct Told {
+    subject: Option<String>,
+    reason: Option<String>,
+}
+
 /// What the provider's authorization response says, once it is known to be for this browser.
 enum Response {
     Code(CallbackParameters),
@@ -47,18 +54,31 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Paramete
     // Whatever comes of it, the cookies of every state that is named have done their work.
     let cleared: Vec<HeaderValue> =
         parameters.all("state").take(MAX_STATES).flat_map(|state| mount.cookies().clear_login(&jar, state)).collect();
+    let flow = parameters.all("state").take(MAX_STATES).find_map(|state| mount.flow_of(state));
+    let flow = flow.as_ref();
     let (outcome, since, end) = match pending(&mount, &jar, &parameters) {
         Ok(pending) => {
             let since = mount.clock.now().since(pending.transaction.started_at);
-            let (outcome, end) = finish(&mount, &pending, &parameters).await;
+            let mut told = Told::default();
+            let (outcome, end) = finish(&mount, &pending, &parameters, &mut told).await;
+            let (subject, reason) = (told.subject.as_deref(), told.reason.as_deref());
+            mount.returned(flow, Some(&pending.transaction), subject, outcome, reason);
             (outcome, Some(since), end)
         }
-        Err((outcome, problem)) => (outcome, None, End::Person(problem)),
+        Err((outcome, problem)) => {
+            mount.returned(flow, None, None, outcome, Some(problem.reason()));
+            (outcome, None, End::Person(problem))
+        }
     };
     mount.metrics.callback(outcome, since);
     let mut answer = match end {
-        End::Client(answer) => answer::see_other(&answer.to_url()),
-        End::Person(problem) => problem.answer(&mount, &asked.headers),
+        End::Client(answer) => {
+            if let (Some(flow), Some(digest)) = (flow, answer.code_digest()) {
+                mount.flows.link(digest, flow);
+            }
+            answer::see_other(&flow.into_iter().fold(answer, |answer, flow| answer.naming(flow.as_str())).to_url())
+        }
+        End::Person(problem) => problem.of(flow).answer(&mount, &asked.headers),
     };
     answer::set_cookies(&mut answer, cleared);
     answer
@@ -105,7 +125,7 @@ fn open(mount: &Mount, state: &str, sealed: &str) -> Option<PendingLogin> {
 }
 
 /// From here on the person has approved on our page, so the client is told at once.
-async fn finish(mount: &Mount, pending: &PendingLogin, parameters: &Parameters) -> (Callback, End) {
+async fn finish(mount: &Mount, pending: &PendingLogin, parameters: &Parameters, told: &mut Told) -> (Callback, End) {
     let decline = |outcome, code, description: &str| {
         (outcome, End::Client(mount.authority.decline(&pending.transaction, code, description)))
     };
@@ -128,17 +148,22 @@ async fn finish(mount: &Mount, pending: &PendingLogin, parameters: &Parameters) 
                 "the identity provider refused a sign-in"
             );
             let (outcome, error) = provider_error(&code);
-            let said = format!("the identity provider said {code}: {description}");
-            decline(outcome, error, answer::describe(&said).trim_end_matches([':', ' ']))
+            let said = answer::describe(&format!("the identity provider said {code}: {description}"));
+            told.reason = Some(said.clone());
+            decline(outcome, error, said.trim_end_matches([':', ' ']))
         }
-        Ok(Response::Code(callback)) => match signed_in(mount, pending, &callback).await {
+        Ok(Response::Code(callback)) => match signed_in(mount, pending, &callback, told).await {
             Ok(answer) => (Callback::Ok, End::Client(answer)),
             Err(Failure::Login(error)) => {
                 tracing::warn!(provider = mount.plan.name, %error, "a sign-in failed");
+                told.reason = Some(error.to_string());
                 let (code, description) = login_error(&error);
                 decline(error.outcome(), code, description)
             }
-            Err(Failure::Issue(error)) => issue_failed(mount, pending, &error),
+            Err(Failure::Issue(error)) => {
+                told.reason = Some(error.to_string());
+                issue_failed(mount, pending, &error)
+            }
         },
     }
 }
@@ -152,9 +177,11 @@ async fn signed_in(
     mount: &Mount,
     pending: &PendingLogin,
     callback: &CallbackParameters,
+    told: &mut Told,
 ) -> Result<ClientAnswer, Failure> {
     let finished = mount.provider.finish_login(&pending.login, callback).await;
     let (identity, tokens) = finished.map_err(Failure::Login)?;
+    told.subject = Some(identity.subject.clone());
     mount.authority.issue_code(&pending.transaction, identity, tokens).await.map_err(Failure::Issue)
 }
 

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     authority::{AnswerError, Parameters, Transaction, TransactionError},
+    flow::{FlowId, StepKind},
     metrics::outcome::{Authorize, Consent},
     provider::{Login, Wishes},
     seal::{Purpose, sha256},
@@ -53,13 +54,19 @@ pub(super) enum ApprovalError {
 
 /// Answers the form.
 pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Parameters) -> Answer {
-    match decide(&mount, &asked, &parameters).await {
+    let flow = parameters.get("transaction").ok().flatten().and_then(|sealed| mount.flow_of(sealed));
+    match decide(&mount, &asked, &parameters, flow.as_ref()).await {
         Ok(answer) => answer,
-        Err(problem) => problem.answer(&mount, &asked.headers),
+        Err(problem) => problem.of(flow.as_ref()).answer(&mount, &asked.headers),
     }
 }
 
-async fn decide(mount: &Mount, asked: &Asked, parameters: &Parameters) -> Result<Answer, Box<Problem>> {
+async fn decide(
+    mount: &Mount,
+    asked: &Asked,
+    parameters: &Parameters,
+    flow: Option<&FlowId>,
+) -> Result<Answer, Box<Problem>> {
     if !same_origin::is_ours(&asked.headers, &mount.server.public_url) {
         mount.metrics.consent(Consent::CsrfRejected);
         return Err(Box::new(Problem::cross_origin()));
@@ -69,8 +76,8 @@ async fn decide(mount: &Mount, asked: &Asked, parameters: &Parameters) -> Result
     let transaction = open(mount, &jar, sealed)?;
     let digest = sha256(sealed.as_bytes());
     match parameters.get("decision").ok().flatten() {
-        Some("approve") => approve(mount, &jar, &transaction, digest).await,
-        Some("deny") => deny(mount, &transaction, digest),
+        Some("approve") => approve(mount, &jar, &transaction, digest, flow).await,
+        Some("deny") => deny(mount, &transaction, digest, flow),
         _ => Err(Box::new(Problem::no_decision())),
     }
 }
@@ -99,13 +106,15 @@ async fn approve(
     jar: &Jar,
     transaction: &Transaction,
     digest: [u8; 32],
+    flow: Option<&FlowId>,
 ) -> Result<Answer, Box<Problem>> {
     let first = async {
         if mount.memory.decision(digest).is_some() {
             return Err(ApprovalError::AlreadyDecided);
         }
         mount.metrics.consent(Consent::Approved);
-        let approval = begin_login(mount, jar, transaction).await?;
+        mount.consented(flow, transaction, true);
+        let approval = begin_login(mount, jar, transaction, flow).await?;
         if mount.memory.decide(digest, Decision::Approved) != Decided::Now {
             return Err(ApprovalError::AlreadyDecided);
         }
@@ -120,9 +129,17 @@ async fn approve(
 
 /// A client that the operator vouches for is told at once; about the others the person decides
 /// (D-12: nobody has signed in yet).
-fn deny(mount: &Mount, transaction: &Transaction, digest: [u8; 32]) -> Result<Answer, Box<Problem>> {
+fn deny(
+    mount: &Mount,
+    transaction: &Transaction,
+    digest: [u8; 32],
+    flow: Option<&FlowId>,
+) -> Result<Answer, Box<Problem>> {
     match mount.memory.decide(digest, Decision::Denied) {
-        Decided::Now => mount.metrics.consent(Consent::Denied),
+        Decided::Now => {
+            mount.metrics.consent(Consent::Denied);
+            mount.consented(flow, transaction, false);
+        }
         Decided::Before(Decision::Denied) => {}
         Decided::Before(Decision::Approved) => return Err(Box::new(Problem::already_answered())),
     }
@@ -139,6 +156,7 @@ pub(super) async fn begin_login(
     mount: &Mount,
     jar: &Jar,
     transaction: &Transaction,
+    flow: Option<&FlowId>,
 ) -> Result<Approval, ApprovalError> {
     // Always with a refresh token, if the plan wants any: our own can live only as long as the
     // provider's grant, and clients expect one without asking (S4).
@@ -147,10 +165,17 @@ pub(super) async fn begin_login(
     let (location, login) = begun.map_err(|error| {
         tracing::warn!(provider = mount.plan.name, %error, "a sign-in could not begin");
         mount.metrics.authorize(transaction.client_kind.label(), Authorize::ProviderNotReady);
+        mount.step(flow, StepKind::Refused, format!("the sign-in could not begin: {error}"));
+        if let Some(id) = flow {
+            mount.flows.change(id, |flow| flow.end(Authorize::ProviderNotReady.as_str()));
+        }
         ApprovalError::ProviderUnavailable
     })?;
     let cookies = mount.cookies();
     let state = login.state.clone();
+    mount.carry(flow, &state);
+    let to = location.host_str().unwrap_or_default();
+    mount.step(flow, StepKind::SentToProvider, format!("the browser was sent to {to}"));
     let pending = PendingLogin { login, transaction: transaction.clone() };
     let json = serde_json::to_vec(&pending).map_err(|_| ApprovalError::TooLong)?;
     let context = cookies.login_context(mount.plan.issuer.as_str(), &state);

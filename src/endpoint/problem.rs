@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{
     authority::{ClientAnswer, PageError, Refused, TransactionError},
+    flow::FlowId,
     oauth::RedirectUri,
     page::{
         Target,
         notice::{Link, Notice},
         text,
     },
-    seal,
 };
 
 /// Start over: the advice for everything that is over.
@@ -36,6 +36,8 @@ pub(super) struct Problem {
     detail: String,
     link: Option<Link>,
     retry_after: Option<Duration>,
+    /// The sign-in that it ends.
+    flow: Option<FlowId>,
 }
 
 // === impl Problem ===
@@ -51,6 +53,7 @@ impl Problem {
             detail: String::new(),
             link: None,
             retry_after: None,
+            flow: None,
         }
     }
 
@@ -128,7 +131,7 @@ impl Problem {
     }
 
     /// A request that the client is told about only if the person follows the link (AS-44).
-    pub(super) fn refused(refused: &Refused) -> Self {
+    pub(super) fn refused(refused: &Refused, flow: &str) -> Self {
         let name = text::name(&refused.client_name);
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -137,7 +140,7 @@ impl Problem {
             format!("{name} asked for something that this server does not do. Nothing was shared."),
         )
         .detail(format!("{}: {}", refused.reason.code().as_str(), refused.reason))
-        .link(&refused.answer)
+        .link(&refused.answer.clone().naming(flow))
     }
 
     /// The person said no (D-12).
@@ -294,9 +297,22 @@ impl Problem {
         self
     }
 
-    /// The response, and a line in the log under the same reference.
+    /// The sign-in that it ends, if it is known.
+    pub(super) fn of(mut self, flow: Option<&FlowId>) -> Self {
+        self.flow = flow.cloned();
+        self
+    }
+
+    /// The reason in technical words; nothing secret.
+    pub(super) fn reason(&self) -> &str {
+        &self.detail
+    }
+
+    /// The response, and a line in the log under the same reference: the flow's name, or one that
+    /// only this line has.
     pub(super) fn answer(self, mount: &Mount, headers: &HeaderMap) -> Answer {
-        let reference = reference();
+        let reference = self.flow.unwrap_or_else(FlowId::random);
+        let reference = reference.as_str();
         let status = self.status;
         tracing::info!(
             provider = mount.plan.name,
@@ -309,7 +325,8 @@ impl Problem {
         let mut answer = if answer::prefers_json(headers) {
             // T5: what is an error to a program never has a good status.
             let status = if status.is_success() { StatusCode::FORBIDDEN } else { status };
-            answer::oauth_error(status, self.code, if self.detail.is_empty() { self.title } else { &self.detail })
+            let detail = if self.detail.is_empty() { self.title } else { &self.detail };
+            answer::oauth_error(status, self.code, &format!("{detail} (flow {reference})"))
         } else {
             let page = Notice {
                 public_url: &mount.server.public_url,
@@ -318,7 +335,7 @@ impl Problem {
                 steps: &self.steps,
                 link: self.link,
                 detail: Some(self.detail).filter(|detail| !detail.is_empty()),
-                reference: &reference,
+                reference,
             }
             .page();
             answer::page(status, page, Referrer::Nobody)
@@ -333,14 +350,4 @@ impl Problem {
 /// A redirect URI as a person reads it.
 pub(super) fn target(uri: &RedirectUri) -> Target {
     Target::of(uri.display_host(), uri.is_loopback(), uri.is_private_use())
-}
-
-/// Eight characters to find a page's line in the log by; means nothing else.
-fn reference() -> String {
-    // Without vowels and look-alikes: no words, no misreading.
-    const ALPHABET: [char; 20] =
-        ['B', 'C', 'D', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P', 'Q', 'R', 'S', 'T', 'V', 'W', 'X', 'Z'];
-    let mut bytes = [0; 8];
-    seal::fill(&mut bytes);
-    bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len())).collect()
 }

@@ -11,6 +11,7 @@ use super::{
     limiter::Limited,
 };
 use crate::{
+    audit::Event,
     authority::{Registered, RegistrationError, RegistrationRequest},
     metrics::outcome::{Limiter, Registration, RegistrationMethod},
 };
@@ -18,14 +19,19 @@ use crate::{
 /// Registers a client. Nothing is stored; what is limited is the work.
 pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, body: Bytes) -> Answer {
     match register(&mount, &asked, &body) {
-        Ok(Ok(registered)) => answer::json(StatusCode::CREATED, &registered, Keep::Never),
+        Ok(Ok(registered)) => {
+            mount.registered(&registered);
+            answer::json(StatusCode::CREATED, &registered, Keep::Never)
+        }
         Ok(Err(error)) => {
+            mount.registration_refused(&error);
             let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
             answer::oauth_error(status, error.code(), &error.to_string())
         }
         Err(limited) => {
             mount.metrics.all().rate_limited(Limiter::Register);
             mount.metrics.registration(RegistrationMethod::Dynamic, Registration::RateLimited);
+            mount.entry(None).tell(Event::Registration, Registration::RateLimited.as_str());
             answer::too_many_requests(limited.retry_after)
         }
     }

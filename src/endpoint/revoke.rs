@@ -9,13 +9,20 @@ use super::{
     answer::{self, Answer},
     token::{self, Refusal},
 };
-use crate::authority::{Parameters, TokenError};
+use crate::{
+    authority::{Parameters, TokenError},
+    flow::StepKind,
+};
 
 /// Ends the grant of a token. Whether there was one is not told (RFC 7009 section 2.2, T7).
 pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Parameters) -> Answer {
+    let flow = parameters.get("token").ok().flatten().and_then(|token| mount.flow_of(token));
     match revoke(&mount, &asked, &parameters).await {
-        Ok(()) => answer::empty(StatusCode::OK),
-        Err(refusal) => token::refused(&mount, &refusal),
+        Ok(()) => {
+            mount.step(flow.as_ref(), StepKind::Revoked, "the client gave its access back");
+            answer::empty(StatusCode::OK)
+        }
+        Err(refusal) => token::refused(&mount, &refusal, flow.as_ref()),
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     authority::{Client, ClientCredentials, GrantRequest, Parameters, TokenError, TokenResponse},
+    flow::FlowId,
     metrics::outcome::{GrantType, Limiter, TokenRequest, TokenType},
 };
 
@@ -28,15 +29,21 @@ pub(super) enum Refusal {
 pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Parameters) -> Answer {
     let begun = Instant::now();
     let grant_type = GrantRequest::label(&parameters);
+    let carried = ["code", "refresh_token"].into_iter().find_map(|name| parameters.get(name).ok().flatten());
+    let flow = carried.and_then(|carried| mount.flow_of(carried));
     let result = exchange(&mount, &asked, &parameters).await;
     let outcome = result.as_ref().map_or_else(Refusal::outcome, |_| TokenRequest::Ok);
     mount.metrics.token_request(grant_type, outcome, begun.elapsed());
     match result {
         Ok(response) => {
-            issued(&mount, grant_type, &response);
+            issued(&mount, grant_type, &response, flow.as_ref());
             answer::json(StatusCode::OK, &response, Keep::Never)
         }
-        Err(refusal) => refused(&mount, &refusal),
+        Err(refusal) => {
+            let client_id = parameters.get("client_id").ok().flatten();
+            mount.token_refused(flow.as_ref(), grant_type, client_id, outcome, &refusal.to_string());
+            refused(&mount, &refusal, flow.as_ref())
+        }
     }
 }
 
@@ -48,7 +55,8 @@ async fn exchange(mount: &Mount, asked: &Asked, parameters: &Parameters) -> Resu
     })
 }
 
-fn issued(mount: &Mount, grant_type: GrantType, response: &TokenResponse) {
+fn issued(mount: &Mount, grant_type: GrantType, response: &TokenResponse, flow: Option<&FlowId>) {
+    mount.tokens_issued(flow, grant_type, response);
     mount.metrics.token_issued(grant_type, TokenType::Access);
     if response.refresh_token.is_some() {
         mount.metrics.token_issued(grant_type, TokenType::Refresh);
@@ -85,7 +93,7 @@ async fn authenticated(mount: &Mount, asked: &Asked, parameters: &Parameters) ->
 }
 
 /// An error as RFC 6749 section 5.2 and RFC 7009 section 2.2.1 have it.
-pub(super) fn refused(mount: &Mount, refusal: &Refusal) -> Answer {
+pub(super) fn refused(mount: &Mount, refusal: &Refusal, flow: Option<&FlowId>) -> Answer {
     let error = match refusal {
         Refusal::Limited(limited) => {
             mount.metrics.all().rate_limited(Limiter::Token);
@@ -97,7 +105,11 @@ pub(super) fn refused(mount: &Mount, refusal: &Refusal) -> Answer {
         tracing::error!(provider = mount.plan.name, error = %source, "the store did not answer a token request");
     }
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut answer = answer::oauth_error(status, error.code(), &error.to_string());
+    let description = match flow {
+        Some(flow) => format!("{error} (flow {flow})"),
+        None => error.to_string(),
+    };
+    let mut answer = answer::oauth_error(status, error.code(), &description);
     if let Some(after) = error.retry_after() {
         answer::retry_after(&mut answer, after);
     }

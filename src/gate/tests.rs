@@ -29,6 +29,7 @@ fn gate(world: &World, route: usize) -> Gate {
         keys: Arc::clone(&world.keys),
         grants: Arc::clone(&world.grants),
         authority: Arc::clone(&world.authority),
+        flows: Arc::new(crate::flow::Flows::new(world.clock.clone())),
         clock: world.clock.clone(),
         metrics: world.provider_metrics.clone(),
     })

@@ -129,6 +129,8 @@ families! {
         "OAuth errors that the identity provider answered.";
     logins: counter "vestibule_auth_logins_total" [provider, outcome: Callback, fault]
         "Ended sign-ins by outcome.";
+    flows_in_progress: gauge "vestibule_auth_flows_in_progress" [provider]
+        "Sign-ins under way, of the last 2,000 that began.";
     login_duration: histogram (PERSON) "vestibule_auth_login_duration_seconds" [provider]
         "From the authorization request to the issued code.";
     codes_issued: counter "vestibule_auth_codes_issued_total" [provider]
@@ -230,6 +232,8 @@ families! {
     // The process.
     connections: gauge "vestibule_connections_open" []
         "Open connections on the public listener.";
+    audit_dropped: counter "vestibule_audit_events_dropped_total" []
+        "Audit events that were lost: the queue was full, or the file could not be written.";
     tls_handshakes: counter "vestibule_tls_handshakes_total" [outcome: TlsHandshake]
         "TLS handshakes of clients by outcome.";
     tls_not_after: gauge "vestibule_tls_certificate_not_after_timestamp_seconds" [name]

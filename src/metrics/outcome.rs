@@ -119,6 +119,8 @@ labels! {
         PolicyDenied = "policy_denied" => User,
         ProviderUnavailable = "provider_unavailable" => Idp,
         StoreError = "store_error" => Gateway,
+        // Only of sign-ins that end without a callback.
+        Abandoned = "abandoned" => User,
     }
 }
 

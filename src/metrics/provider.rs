@@ -31,6 +31,7 @@ impl ProviderMetrics {
         let families = &all.families;
         families.begin("provider", name);
         families.provider_ready.with_label_values(&[name]);
+        families.flows_in_progress.with_label_values(&[name]);
         let credential = Credential::Jwt.as_str();
         let counter = |o: &Verification| {
             families.verifications.with_label_values(&[name, credential, o.as_str(), o.fault().as_str()])
@@ -74,6 +75,18 @@ impl ProviderMetrics {
                 self.all.families.login_duration.with_label_values(&[&self.name]).observe(since.as_secs_f64());
             }
         }
+    }
+
+    /// A person did not come back from the provider in time.
+    pub fn abandoned(&self) {
+        let outcome = Callback::Abandoned;
+        self.all.families.logins.with_label_values(&[&*self.name, outcome.as_str(), outcome.fault().as_str()]).inc();
+    }
+
+    /// So many sign-ins are under way.
+    pub fn flows_in_progress(&self, count: usize) {
+        let gauge = self.all.families.flows_in_progress.with_label_values(&[&self.name]);
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// The provider answered with an OAuth error; unknown codes count as `other`.

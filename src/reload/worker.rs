@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Asked, ReloadOutcome, ReloadReport, ReloadTrigger, Reloader, WAITING};
 use crate::{
+    audit::{Entry, Event},
     config::{
         self, Diagnostics, Loaded, Severity, Sources,
         diff::diff,
@@ -198,6 +199,11 @@ impl Worker {
     async fn attempt(&mut self, trigger: ReloadTrigger, entrances: &mut Entrances) -> Arc<ReloadReport> {
         let begun = Instant::now();
         supervisor::reloading();
+        if trigger == ReloadTrigger::Signal
+            && let Some(log) = self.parts.source.as_ref().and_then(|source| source.log.as_ref())
+        {
+            log.reopen_audit(&self.parts.live.load().plan().audit);
+        }
         let mut changes = String::new();
         let done = self.attempt_to(&mut changes, entrances).await;
         supervisor::ready();
@@ -251,9 +257,9 @@ impl Worker {
             self.parts.keys.change_algorithm(new.plan().signing).await?;
         }
         if let Some(log) = self.parts.source.as_ref().and_then(|source| source.log.as_ref())
-            && old.plan().log != new.plan().log
+            && (old.plan().log != new.plan().log || old.plan().audit != new.plan().audit)
         {
-            log.change(&new.plan().log)?;
+            log.change(&new.plan().log, &new.plan().audit)?;
         }
 
         self.parts.sealer.adopt(&sealer);
@@ -365,6 +371,7 @@ fn on_one_line(found: &Diagnostics) -> String {
 fn say(report: &ReloadReport) {
     let ReloadReport { trigger, outcome, error, changes, took, .. } = report;
     let trigger = trigger.as_str();
+    Entry { by: Some(trigger), reason: error.as_deref(), ..Entry::default() }.tell(Event::Reload, outcome.as_str());
     match (outcome, error) {
         (ReloadOutcome::Unchanged, _) => {
             tracing::info!(trigger, ?took, "the configuration was read again; nothing has changed");

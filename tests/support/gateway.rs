@@ -26,6 +26,7 @@ use vestibule::{
     edge::{self, Surface},
     egress::Egress,
     endpoint::{self, Endpoints, ServerFacts, limiter::Limiters, memory::Memory},
+    flow::Flows,
     forward::Forwarder,
     gate::{self, Gate},
     listener::{Drained, Listener},
@@ -142,6 +143,7 @@ impl Gateway {
 
 fn surface(plan: &Plan, world: &World) -> Surface {
     let forwarder = Forwarder::new();
+    let flows = Arc::new(Flows::new(world.clock.clone()));
     let routes = world.plan.routes.iter().map(|route| {
         let metrics = world.metrics.route(&route.id);
         let gate = Gate::new(gate::Parts {
@@ -150,11 +152,12 @@ fn surface(plan: &Plan, world: &World) -> Surface {
             keys: Arc::clone(&world.keys),
             grants: Arc::clone(&world.grants),
             authority: Arc::clone(&world.authority),
+            flows: Arc::clone(&flows),
             clock: world.clock.clone(),
             metrics: world.provider_metrics.clone(),
         });
         let backend = forwarder.backend(&plan.public_url, route, metrics.clone()).unwrap();
-        Arc::new(edge::Route::new(route, gate, Arc::new(backend), &metrics))
+        Arc::new(edge::Route::new(route, gate, Arc::new(backend), &metrics, Arc::clone(&flows)))
     });
     let endpoints = Endpoints::new(&Arc::new(endpoint::Mount {
         plan: Arc::clone(&world.plan),
@@ -171,6 +174,7 @@ fn surface(plan: &Plan, world: &World) -> Surface {
         metrics: world.provider_metrics.clone(),
         limiters: Arc::new(Limiters::new(&plan.limits)),
         memory: Arc::new(Memory::new()),
+        flows: Arc::clone(&flows),
         clock: world.clock.clone(),
     }));
     let mount = edge::Mount::new("auth0", Arc::new(endpoints), routes.collect(), &world.metrics);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use url::Url;
 use vestibule::{
     config::plan::{
-        BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat, LogPlan, Plan,
+        AuditPlan, BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat, LogPlan, Plan,
         ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm, StoragePlan,
     },
     oauth::{Issuer, ResourceUri, Scopes},
@@ -33,6 +33,7 @@ pub(crate) fn plan(public_url: &str, providers: &[(&str, &str, &[&str])]) -> Pla
         },
         signing: SigningAlgorithm::Es256,
         log: LogPlan { filter: "info".to_owned(), format: LogFormat::Text },
+        audit: AuditPlan::Off,
         providers: providers
             .iter()
             .map(|(name, mount, routes)| Arc::new(provider(&public_url, name, mount, routes)))

@@ -18,7 +18,7 @@ use crate::{
     config::{
         document::{Document, Limits, List, Log, SecretList, Storage},
         origin::item,
-        plan::{LimitsPlan, LogFormat, LogPlan, SigningAlgorithm, StoragePlan},
+        plan::{AuditPlan, LimitsPlan, LogFormat, LogPlan, SigningAlgorithm, StoragePlan},
     },
     oauth::redirect_uri::is_loopback,
     secret::Secret,
@@ -215,6 +215,18 @@ pub(super) fn log(document: &Document, report: &mut Report<'_>) -> LogPlan {
         .and_then(|text| report.read("log.format", text.trim(), |text| value::choice(text, &choices)))
         .unwrap_or(LogFormat::Auto);
     LogPlan { filter: filter.unwrap_or_else(|| "info".to_owned()), format }
+}
+
+pub(super) fn audit(document: &Document, report: &mut Report<'_>) -> AuditPlan {
+    report.scalar("audit", document.audit.as_ref(), AuditPlan::Off, |text| match text {
+        "stdout" => Ok(AuditPlan::Stdout),
+        "off" | "none" | "false" | "no" => Ok(AuditPlan::Off),
+        _ if text.contains('/') && !text.ends_with('/') => Ok(AuditPlan::File(PathBuf::from(text))),
+        _ => Err(Refusal::new(
+            "is no place for the audit log",
+            "write `off`, `stdout`, or a file with its folder such as `/var/log/vestibule/audit.jsonl`",
+        )),
+    })
 }
 
 /// Every item of a list, each understood by `read`; those that are wrong are left out.

@@ -39,6 +39,7 @@ pub(super) struct ServerVariables {
     signing_algorithm: Option<String>,
     log: Option<String>,
     log_format: Option<String>,
+    audit: Option<Scalar>,
     #[serde(rename = "providers")]
     _providers: Option<List>,
 }
@@ -119,6 +120,7 @@ impl ServerVariables {
         layer.set(&mut document.admin_listen, self.admin_listen, "admin_listen");
         layer.set(&mut document.trusted_proxies, self.trusted_proxies, "trusted_proxies");
         layer.set(&mut document.signing_algorithm, self.signing_algorithm, "signing_algorithm");
+        layer.set(&mut document.audit, self.audit, "audit");
         let limits = &mut document.limits;
         layer.set(&mut limits.connections, self.limits_connections, "limits.connections");
         layer.set(&mut limits.header_timeout, self.limits_header_timeout, "limits.header_timeout");

@@ -26,6 +26,7 @@ use crate::{
     demo::identity_provider::{DemoIdentityProvider, Options, Running},
     egress::Egress,
     endpoint::{Endpoints, Mount, ServerFacts, limiter::Limiters, memory::Memory},
+    flow::Flows,
     keys::KeyRing,
     metrics::Metrics,
     oauth::{ClientId, RedirectUri, Scopes},
@@ -159,6 +160,7 @@ impl World {
             metrics: own,
             limiters: Arc::new(Limiters::new(limits)),
             memory: Arc::new(Memory::new()),
+            flows: Arc::new(Flows::new(clock.clone())),
             clock,
         });
         Self { endpoints: Endpoints::new(&mount), mount, provider: idp, hand, metrics, store }

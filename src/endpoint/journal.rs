@@ -1,0 +1,214 @@
+//! What each step of a sign-in leaves behind: a step in its flow, a line in the audit log.
+
+use super::{Asked, Mount};
+use crate::{
+    audit::{Entry, Event},
+    authority::{Parameters, Registered, RegistrationError, TokenResponse, Transaction},
+    flow::{Beginning, FlowId, StepKind},
+    metrics::outcome::{Authorize, Callback, GrantType, TokenRequest},
+    seal::sha256,
+};
+
+// === impl Mount ===
+
+impl Mount {
+    /// A good authorization request.
+    pub(super) fn flow_begins(&self, asked: &Asked, parameters: &Parameters, transaction: &Transaction) -> FlowId {
+        let resource = transaction.resource.as_str();
+        let id = self.begin(asked, Some(transaction.client_id.as_str()), Some(resource));
+        let name = transaction.client_name.as_str();
+        self.flows.change(&id, |flow| flow.client_name = Some(name.to_owned()));
+        let kind = transaction.client_kind.label().as_str();
+        let text = format!("\"{name}\" ({kind} client) asked for {} at {resource}", transaction.scopes);
+        self.flows.step(&id, StepKind::Asked, text);
+        for repair in repairs(parameters, transaction) {
+            self.flows.step(&id, StepKind::Repaired, repair);
+        }
+        id
+    }
+
+    /// An authorization request that leads nowhere.
+    pub(super) fn flow_refused(
+        &self,
+        asked: &Asked,
+        parameters: &Parameters,
+        outcome: Authorize,
+        reason: &str,
+    ) -> FlowId {
+        let of = |name| parameters.get(name).ok().flatten();
+        let client_id = of("client_id");
+        let id = self.begin(asked, client_id, of("resource"));
+        self.flows.step(&id, StepKind::Refused, format!("the authorization request was refused: {reason}"));
+        self.flows.change(&id, |flow| flow.end(outcome.as_str()));
+        Entry { client_id, reason: Some(reason), ..self.entry(Some(&id)) }.tell(Event::Authorization, outcome.as_str());
+        id
+    }
+
+    fn begin(&self, asked: &Asked, client_id: Option<&str>, resource: Option<&str>) -> FlowId {
+        let beginning = Beginning {
+            provider: &self.plan.name,
+            address: asked.address,
+            client_id,
+            resource,
+            lifetime: self.plan.lifetimes.transaction,
+        };
+        let id = self.flows.begin(&beginning);
+        id.name_request();
+        id
+    }
+
+    /// The flow that came with this form, `state`, code or token.
+    pub(super) fn flow_of(&self, carried: &str) -> Option<FlowId> {
+        let id = self.flows.find(&sha256(carried.as_bytes()))?;
+        id.name_request();
+        Some(id)
+    }
+
+    /// Whoever comes with this goes on with the flow.
+    pub(super) fn carry(&self, flow: Option<&FlowId>, carried: &str) {
+        if let Some(id) = flow {
+            self.flows.link(sha256(carried.as_bytes()), id);
+        }
+    }
+
+    /// Something happened.
+    pub(super) fn step(&self, flow: Option<&FlowId>, kind: StepKind, text: impl Into<String>) {
+        if let Some(id) = flow {
+            self.flows.step(id, kind, text);
+        }
+    }
+
+    /// The person answered the consent page.
+    pub(super) fn consented(&self, flow: Option<&FlowId>, transaction: &Transaction, approved: bool) {
+        let (kind, text, outcome) = if approved {
+            (StepKind::Approved, "the person allowed the client to ask for a sign-in", "approved")
+        } else {
+            (StepKind::Denied, "the person said no on our page", "denied")
+        };
+        self.step(flow, kind, text);
+        if let Some(id) = flow.filter(|_| !approved) {
+            self.flows.change(id, |flow| flow.end("denied"));
+        }
+        self.about(flow, transaction, |entry| entry.tell(Event::Consent, outcome));
+    }
+
+    /// The browser came back from the provider; the sign-in is over.
+    pub(super) fn returned(
+        &self,
+        flow: Option<&FlowId>,
+        transaction: Option<&Transaction>,
+        subject: Option<&str>,
+        outcome: Callback,
+        reason: Option<&str>,
+    ) {
+        let good = outcome == Callback::Ok;
+        let text = match reason {
+            _ if good => "the person signed in at the provider; the client gets a code".to_owned(),
+            Some(reason) => format!("the sign-in failed ({}): {reason}", outcome.as_str()),
+            None => format!("the sign-in failed ({})", outcome.as_str()),
+        };
+        self.step(flow, if good { StepKind::SignedIn } else { StepKind::Refused }, text);
+        if let Some(id) = flow {
+            self.flows.change(id, |flow| {
+                flow.end(outcome.as_str());
+                flow.subject = subject.map(str::to_owned);
+            });
+        }
+        let tell = |entry: Entry<'_>| Entry { subject, reason, ..entry }.tell(Event::SignIn, outcome.as_str());
+        match transaction {
+            Some(transaction) => self.about(flow, transaction, tell),
+            None => tell(self.entry(flow)),
+        }
+    }
+
+    /// Tokens were handed out; what comes with them belongs to the flow.
+    pub(super) fn tokens_issued(&self, flow: Option<&FlowId>, grant_type: GrantType, response: &TokenResponse) {
+        self.carry(flow, &response.access_token);
+        if let Some(refresh_token) = &response.refresh_token {
+            self.carry(flow, refresh_token);
+        }
+        let (kind, text) = if grant_type == GrantType::RefreshToken {
+            (StepKind::Refreshed, "the client renewed its tokens")
+        } else {
+            (StepKind::TokenIssued, "the client exchanged its code for tokens")
+        };
+        self.step(flow, kind, format!("{text}: {} s, {}", response.expires_in, response.scope));
+        let (facts, scopes) = (&response.about, response.scope.to_string());
+        let entry = Entry {
+            client_id: Some(facts.client_id.as_str()),
+            subject: Some(&facts.subject),
+            grant: Some(facts.grant.as_str()),
+            resource: Some(&facts.resource),
+            scopes: Some(&scopes),
+            by: Some(grant_type.as_str()),
+            ..self.entry(flow)
+        };
+        entry.tell(Event::Token, TokenRequest::Ok.as_str());
+    }
+
+    /// A client registered itself.
+    pub(super) fn registered(&self, registered: &Registered) {
+        let client_id = registered.client_id().as_str();
+        self.flows.registered(client_id, registered.name());
+        Entry { client_id: Some(client_id), ..self.entry(None) }.tell(Event::Registration, "created");
+    }
+
+    /// A client could not register itself.
+    pub(super) fn registration_refused(&self, error: &RegistrationError) {
+        Entry { reason: Some(&error.to_string()), ..self.entry(None) }.tell(Event::Registration, error.code());
+    }
+
+    /// A token request was refused.
+    pub(super) fn token_refused(
+        &self,
+        flow: Option<&FlowId>,
+        grant_type: GrantType,
+        client_id: Option<&str>,
+        outcome: TokenRequest,
+        reason: &str,
+    ) {
+        self.step(flow, StepKind::Refused, format!("a token request ({}) was refused: {reason}", grant_type.as_str()));
+        Entry { client_id, by: Some(grant_type.as_str()), reason: Some(reason), ..self.entry(flow) }
+            .tell(Event::Token, outcome.as_str());
+    }
+
+    /// What every entry of this mount says.
+    pub(super) fn entry<'a>(&'a self, flow: Option<&'a FlowId>) -> Entry<'a> {
+        Entry { provider: Some(&self.plan.name), flow: flow.map(FlowId::as_str), ..Entry::default() }
+    }
+
+    fn about(&self, flow: Option<&FlowId>, transaction: &Transaction, tell: impl FnOnce(Entry<'_>)) {
+        let scopes = transaction.scopes.to_string();
+        tell(Entry {
+            client_id: Some(transaction.client_id.as_str()),
+            resource: Some(transaction.resource.as_str()),
+            scopes: Some(&scopes),
+            ..self.entry(flow)
+        });
+    }
+}
+
+/// What a lenient reading made of the request.
+fn repairs(parameters: &Parameters, transaction: &Transaction) -> Vec<String> {
+    let of = |name| parameters.get(name).ok().flatten().filter(|value| !value.is_empty());
+    let mut repairs = Vec::new();
+    match of("scope") {
+        None => repairs.push(format!("no scope was asked for: taken as {}", transaction.scopes)),
+        Some(scope) => {
+            let granted =
+                |name: &&str| transaction.scopes.contains(*name) || *name == crate::oauth::Scope::OFFLINE_ACCESS;
+            let left_out: Vec<&str> = scope.split(' ').filter(|name| !name.is_empty() && !granted(name)).collect();
+            if !left_out.is_empty() {
+                repairs.push(format!("scopes that are not known here were left out: {}", left_out.join(" ")));
+            }
+        }
+    }
+    match of("resource") {
+        None => repairs.push(format!("no resource was named: taken as {}", transaction.resource)),
+        Some(resource) if resource != transaction.resource.as_str() => {
+            repairs.push(format!("the resource was written as {resource}: taken as {}", transaction.resource));
+        }
+        Some(_) => {}
+    }
+    repairs
+}

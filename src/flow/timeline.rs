@@ -1,0 +1,197 @@
+//! What is remembered of one flow.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Beginning, FlowId, advice::advice};
+use crate::time::Timestamp;
+
+/// Steps of one flow; a client that refreshes for days fills no memory.
+const MOST_STEPS: usize = 64;
+/// Characters of one text. They may come from strangers.
+const MOST_TEXT: usize = 400;
+
+/// One sign-in and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Its name.
+    pub id: FlowId,
+    /// The provider's name.
+    pub provider: String,
+    /// When the client asked.
+    pub started_at: Timestamp,
+    /// Where it asked from.
+    pub address: String,
+    /// What the client calls itself.
+    pub client_name: Option<String>,
+    /// The client's identifier.
+    pub client_id: Option<String>,
+    /// What it asked access to.
+    pub resource: Option<String>,
+    /// Who signed in: the provider's stable id.
+    pub subject: Option<String>,
+    /// How the sign-in ended, a word of docs/metrics.md; `None` while it is under way.
+    pub outcome: Option<String>,
+    /// What somebody could do about that.
+    pub advice: Option<String>,
+    /// In the order in which they happened.
+    pub steps: Vec<Step>,
+    /// Further steps that were not kept.
+    pub left_out: usize,
+}
+
+/// One line of a list of flows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overview {
+    /// Its name.
+    pub id: FlowId,
+    /// The provider's name.
+    pub provider: String,
+    /// When the client asked.
+    pub started_at: Timestamp,
+    /// What the client calls itself.
+    pub client_name: Option<String>,
+    /// How the sign-in ended.
+    pub outcome: Option<String>,
+    /// The last thing that happened.
+    pub last: Option<StepKind>,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// When.
+    pub at: Timestamp,
+    /// What kind of thing.
+    pub kind: StepKind,
+    /// For a person.
+    pub text: String,
+}
+
+/// What can happen in a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// A request without a token was refused with 401.
+    Challenged,
+    /// The client registered itself.
+    Registered,
+    /// The client asked for authorization.
+    Asked,
+    /// Something in the request was not right and was understood all the same.
+    Repaired,
+    /// The consent page was shown.
+    ConsentShown,
+    /// The person approved.
+    Approved,
+    /// The person refused.
+    Denied,
+    /// The browser was sent to the provider.
+    SentToProvider,
+    /// The browser came back and the sign-in is good.
+    SignedIn,
+    /// A code was exchanged for tokens.
+    TokenIssued,
+    /// A call with its token passed the gate.
+    Accepted,
+    /// Tokens were renewed.
+    Refreshed,
+    /// Something was refused.
+    Refused,
+    /// The access ended.
+    Revoked,
+}
+
+// === impl Flow ===
+
+impl Flow {
+    pub(super) fn new(beginning: &Beginning<'_>, now: Timestamp) -> Self {
+        let text = |text: Option<&str>| text.map(bounded);
+        Self {
+            id: FlowId::random(),
+            provider: beginning.provider.to_owned(),
+            started_at: now,
+            address: beginning.address.to_string(),
+            client_name: None,
+            client_id: text(beginning.client_id),
+            resource: text(beginning.resource),
+            subject: None,
+            outcome: None,
+            advice: None,
+            steps: Vec::new(),
+            left_out: 0,
+        }
+    }
+
+    /// Adds a step; the first ones tell most, so later ones are left out when it is full.
+    pub fn add(&mut self, step: Step) {
+        if self.steps.len() < MOST_STEPS {
+            self.steps.push(step);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// The sign-in ended.
+    pub fn end(&mut self, outcome: &str) {
+        self.outcome = Some(outcome.to_owned());
+        self.advice = advice(outcome).map(str::to_owned);
+    }
+
+    /// Whether something of this kind happened.
+    pub fn has(&self, kind: StepKind) -> bool {
+        self.steps.iter().any(|step| step.kind == kind)
+    }
+
+    /// Whether somebody is expected back.
+    pub fn is_under_way(&self) -> bool {
+        self.outcome.is_none()
+    }
+
+    pub(super) fn overview(&self) -> Overview {
+        Overview {
+            id: self.id.clone(),
+            provider: self.provider.clone(),
+            started_at: self.started_at,
+            client_name: self.client_name.clone(),
+            outcome: self.outcome.clone(),
+            last: self.steps.last().map(|step| step.kind),
+        }
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    pub(super) fn new(at: Timestamp, kind: StepKind, text: String) -> Self {
+        Self { at, kind, text: bounded(&text) }
+    }
+}
+
+// === impl StepKind ===
+
+impl StepKind {
+    /// As it is written in lists.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Challenged => "challenged",
+            Self::Registered => "registered",
+            Self::Asked => "asked",
+            Self::Repaired => "repaired",
+            Self::ConsentShown => "consent shown",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::SentToProvider => "sent to provider",
+            Self::SignedIn => "signed in",
+            Self::TokenIssued => "token issued",
+            Self::Accepted => "accepted",
+            Self::Refreshed => "refreshed",
+            Self::Refused => "refused",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// On one line, and not endless: it is printed on terminals (S62).
+pub(super) fn bounded(text: &str) -> String {
+    text.chars().take(MOST_TEXT).map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
