@@ -4,6 +4,7 @@
 //! There is no authentication, so no answer holds a secret. What may be asked is in `guard`.
 
 mod guard;
+mod pages;
 pub mod readiness;
 pub mod status;
 
@@ -12,29 +13,41 @@ use std::{convert::Infallible, fmt, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Request, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS},
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{
+        ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
+        X_CONTENT_TYPE_OPTIONS,
+    },
 };
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Serialize;
 use tower_service::Service;
+use url::Url;
 use warp::{Filter, Rejection, filters::BoxedFilter, reject::MethodNotAllowed};
 
 use crate::{
+    audit,
     body::{self, Body, BoxError},
     config::facts::Facts,
+    flow::{FlowId, Flows},
     listener::Peer,
     metrics::{Format, Metrics},
+    page::Page,
 };
 
 pub use readiness::{NamedPart, Part, Readiness};
-pub use status::{ProviderStatus, RouteStatus, Status};
+pub use status::{Failure, ProviderStatus, RouteStatus, Status};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-const KNOWN: &str = "only GET /metrics, /healthz, /readyz, /status, /config and POST /reload\n";
+const KNOWN: &str = "only GET /metrics, /healthz, /readyz, /status, /flows, /flows/NAME, /config and POST /reload\n";
+
+const NO_FLOW: &str = "this sign-in is not remembered: it is too old, or another process had it\n";
+/// Of a list.
+const MOST_FLOWS: usize = 200;
 
 /// The process as its operator sees it.
 #[async_trait]
@@ -47,6 +60,12 @@ pub trait Process: Send + Sync + 'static {
 
     /// What its configuration says.
     fn facts(&self) -> Facts;
+
+    /// The last sign-ins.
+    fn flows(&self) -> Arc<Flows>;
+
+    /// What clients type.
+    fn public_url(&self) -> Url;
 
     /// Whether this host name (lower case, without a port) is one of the configured ones.
     fn answers_for(&self, host: &str) -> bool;
@@ -105,7 +124,31 @@ impl Admin {
             }
         });
         let asked = Arc::clone(&process);
-        let status = get("status").map(move || json(StatusCode::OK, &asked.status()));
+        let status = get("status").and(warp::header::headers_cloned()).then(move |headers| {
+            let process = Arc::clone(&asked);
+            async move {
+                let status = Status { store: process.readiness().await.store, ..process.status() };
+                either(&headers, &status, || pages::status(&status, &process.public_url()))
+            }
+        });
+        let asked = Arc::clone(&process);
+        let flows = get("flows").and(warp::header::headers_cloned()).map(move |headers| {
+            let newest = asked.flows().newest(MOST_FLOWS);
+            either(&headers, &newest, || pages::flows(&newest, &asked.public_url()))
+        });
+        let asked = Arc::clone(&process);
+        let flow = warp::path!("flows" / String).and(warp::get()).and(warp::header::headers_cloned()).map(
+            move |id: String, headers| {
+                let flow = match id.parse::<FlowId>() {
+                    Ok(id) => asked.flows().get(&id),
+                    Err(error) => return answer(StatusCode::BAD_REQUEST, TEXT, format!("{error}\n")),
+                };
+                match flow {
+                    Some(flow) => either(&headers, &flow, || pages::flow(&flow, &asked.public_url())),
+                    None => answer(StatusCode::NOT_FOUND, TEXT, NO_FLOW),
+                }
+            },
+        );
         let asked = Arc::clone(&process);
         let config = get("config").map(move || json(StatusCode::OK, &RunningConfig::new(asked.facts())));
         let asked = Arc::clone(&process);
@@ -113,11 +156,14 @@ impl Admin {
             let process = Arc::clone(&asked);
             async move {
                 let Reloaded { good, report } = process.reload().await;
+                audit::Entry { by: Some("reload"), ..audit::Entry::default() }
+                    .tell(audit::Event::AdminAction, if good { "ok" } else { "refused" });
                 json(if good { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }, &report)
             }
         });
         let health = metrics.or(health).unify().or(ready).unify();
-        let known = health.or(status).unify().or(config).unify().or(reload).unify();
+        let flows = flows.or(flow).unify();
+        let known = health.or(status).unify().or(config).unify().or(flows).unify().or(reload).unify();
         Self { routes: known.recover(unknown).unify().boxed(), process }
     }
 
@@ -163,6 +209,24 @@ async fn unknown(rejection: Rejection) -> Result<Response<Bytes>, Infallible> {
     // Which of them it is does not matter enough to keep a second table of paths.
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
     Ok(answer)
+}
+
+/// A page for a browser, JSON for everybody else.
+fn either(headers: &HeaderMap, value: &impl Serialize, page: impl FnOnce() -> Page) -> Response<Bytes> {
+    let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut answer = if accepts.flat_map(|value| value.split([',', ';'])).any(|range| range.trim() == "text/html") {
+        let Page { html, policy } = page();
+        let mut answer = answer(StatusCode::OK, HTML, html);
+        if let Ok(policy) = HeaderValue::try_from(policy) {
+            answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        answer.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        answer
+    } else {
+        json(StatusCode::OK, value)
+    };
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    answer
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response<Bytes> {

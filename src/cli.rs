@@ -5,6 +5,7 @@ pub mod ask;
 pub mod banner;
 pub mod check;
 pub mod compare;
+mod flows;
 pub mod online;
 pub mod serve;
 pub mod show;
@@ -17,7 +18,10 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Look, Sources};
+use crate::{
+    config::{self, Look, Sources},
+    flow::FlowId,
+};
 use admin_client::AdminAddress;
 
 /// Exit codes; documented in `docs/commands.md`.
@@ -105,6 +109,14 @@ Examples:
 Exit codes: 0 what the files say runs now, 1 it needs a restart, 69 no answer, 78 it was refused. In
 the last three cases the instance goes on as before.";
 
+const FLOWS_EXAMPLES: &str = "\
+Examples:
+  vestibule flows list
+  vestibule flows show BCDFGHJK
+
+Exit codes: 0 it was found, 1 it is not remembered, 69 no answer. The last 2,000 sign-ins of each process
+are in its memory.";
+
 const HEALTH_EXAMPLES: &str = "\
 Examples:
   vestibule healthcheck
@@ -113,7 +125,7 @@ Examples:
 Exit codes: 0 ready, 1 not ready or no answer within 5 seconds.";
 
 /// "0.1.0 (3b140ff0c1d2)": the revision tells builds of one version apart.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("VESTIBULE_REVISION"), ")");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_REVISION"), ")");
 
 /// An OAuth 2.1 gateway that puts "sign in with your identity provider" in front of any MCP server.
 #[derive(Debug, Parser)]
@@ -137,6 +149,9 @@ enum Command {
     /// Have a running instance read its configuration again, and say what became of it.
     #[command(after_help = RELOAD_EXAMPLES)]
     Reload(AdminArguments),
+    /// Say what happened in the last sign-ins of a running instance, step by step.
+    #[command(subcommand, after_help = FLOWS_EXAMPLES)]
+    Flows(FlowsCommand),
     /// Ask a running instance whether it is ready; for containers.
     #[command(after_help = HEALTH_EXAMPLES)]
     Healthcheck(AdminArguments),
@@ -156,6 +171,24 @@ enum ConfigCommand {
     /// Say what a configuration would change in a running instance; changes nothing.
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(DiffArguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum FlowsCommand {
+    /// The newest ones first.
+    #[command(after_help = FLOWS_EXAMPLES)]
+    List(AdminArguments),
+    /// One of them: who asked what, where it stopped and why, what to do.
+    #[command(after_help = FLOWS_EXAMPLES)]
+    Show(FlowArguments),
+}
+
+#[derive(Args, Clone, Debug)]
+struct FlowArguments {
+    /// Its name: on the error page, in the client's message, in the log.
+    id: FlowId,
+    #[command(flatten)]
+    admin: AdminArguments,
 }
 
 /// Where the configuration comes from.
@@ -268,6 +301,8 @@ pub fn main() -> ExitCode {
             compare::against_running(&config.sources(), &admin.admin, look()).end()
         }
         Command::Reload(arguments) => ask::reload(&arguments.admin).end(),
+        Command::Flows(FlowsCommand::List(arguments)) => flows::list(&arguments.admin).end(),
+        Command::Flows(FlowsCommand::Show(arguments)) => flows::show(&arguments.admin.admin, &arguments.id).end(),
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments.admin).end(),
         Command::Demo(demo) => serve::demo(demo.port),
     }

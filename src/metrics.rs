@@ -56,7 +56,7 @@ impl Metrics {
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let families = Families::new(&registry)?;
         families.start();
-        let build = [env!("CARGO_PKG_VERSION"), env!("VESTIBULE_REVISION"), env!("VESTIBULE_RUSTC")];
+        let build = [env!("CARGO_PKG_VERSION"), env!("BUILD_REVISION"), env!("BUILD_RUSTC")];
         families.build_info.with_label_values(&build).set(1);
         Ok(Arc::new(Self { config: ConfigMetrics::new(&families), families, registry }))
     }

@@ -6,6 +6,7 @@
 pub mod consent;
 pub mod notice;
 pub mod policy;
+pub mod report;
 pub mod text;
 
 use askama::Template;

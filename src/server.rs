@@ -197,6 +197,7 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
         reloader: Arc::clone(&reloader),
         stop: stop.clone(),
         started: clock.now(),
+        flows: Arc::clone(&flows),
         clock,
     };
     let admin = Admin::new(metrics, Arc::new(process));

@@ -13,7 +13,7 @@ const VOCABULARY: [&str; 6] = ["audit", "body", "identity", "oauth", "secret", "
 
 /// Module -> what else it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("admin", &["config", "flow", "listener", "metrics"]),
+    ("admin", &["config", "flow", "listener", "metrics", "page"]),
     ("answer", &[]),
     ("audit", &[]),
     ("authority", &["config", "keys", "metrics", "provider", "seal", "store"]),

@@ -45,6 +45,8 @@ const rows = [
     series('Of those who leave for the provider, come back', [
       q(`${provider('vestibule_auth_callbacks_total', 'provider', 'outcome="ok"')} / ${provider('vestibule_auth_idp_redirects_total', 'provider')}`, '{{provider}}'),
     ], { unit: 'percentunit', max: 1 }),
+    series('Sign-ins under way', [q('sum by (provider) (vestibule_auth_flows_in_progress{provider=~"$provider"})', '{{provider}}')], {}),
+    series('Given up', [q(provider('vestibule_auth_logins_total', 'provider', 'outcome="abandoned"'), '{{provider}}')], { unit: 'ops' }),
     series('Duration of a sign-in', [
       q(quantile(0.5, 'vestibule_auth_login_duration_seconds', 'provider', BY_PROVIDER), '{{provider}} half'),
       q(quantile(0.95, 'vestibule_auth_login_duration_seconds', 'provider', BY_PROVIDER), '{{provider}} 19 of 20'),
@@ -106,6 +108,7 @@ const rows = [
     series('Duration of a reload, 19 of 20', [q('histogram_quantile(0.95, sum by (le) (rate(vestibule_config_reload_duration_seconds_bucket[1h])))', 'reload')], { unit: 's' }),
     series('Configured', [q('max by (kind) (vestibule_config_objects)', '{{kind}}')], {}),
     series('Connections', [q('vestibule_connections_open', '{{instance}}'), q(sum('outcome', rate('vestibule_tls_handshakes_total', 'outcome!="ok"')), 'handshakes a second: {{outcome}}')], {}),
+    series('Audit events lost', [q('sum(increase(vestibule_audit_events_dropped_total[$__rate_interval]))', 'lost')], { runbook: 'VestibuleAuditLoss' }),
     series('Processor', [q('rate(process_cpu_seconds_total{job=~"$job"}[$__rate_interval])', '{{instance}}')], { unit: 'percentunit' }),
     series('Memory', [q('process_resident_memory_bytes{job=~"$job"}', '{{instance}}')], { unit: 'bytes' }),
     series('File descriptors', [q('process_open_fds{job=~"$job"}', '{{instance}}'), q('process_max_fds{job=~"$job"}', '{{instance}} limit')], {}),

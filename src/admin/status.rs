@@ -3,13 +3,20 @@
 use serde::Serialize;
 
 use super::Part;
-use crate::config::plan::{ProviderPlan, RoutePlan};
+use crate::{
+    config::plan::{ProviderPlan, RoutePlan},
+    flow::{FlowId, Overview},
+};
 
 /// What `/status` answers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Status {
     /// Of the program.
     pub version: &'static str,
+    /// The commit that it was built from.
+    pub revision: &'static str,
+    /// The compiler that built it.
+    pub rustc: &'static str,
     /// RFC 3339.
     pub started_at: String,
     /// Since then.
@@ -22,8 +29,25 @@ pub struct Status {
     pub config_sha256: String,
     /// The report of the last attempt to read the configuration; the start counts as one.
     pub last_reload: serde_json::Value,
+    /// Whether the store answers; filled in when somebody asks.
+    pub store: Part,
+    /// Sign-ins that nobody has finished yet.
+    pub flows_in_progress: usize,
+    /// The ways in which the last sign-ins failed, most frequent first.
+    pub recent_failures: Vec<Failure>,
     /// In the order of the configuration.
     pub providers: Vec<ProviderStatus>,
+}
+
+/// A way in which sign-ins failed lately.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// A word of docs/metrics.md.
+    pub outcome: String,
+    /// How often, among the flows that are remembered.
+    pub count: usize,
+    /// The last of them.
+    pub newest: FlowId,
 }
 
 /// A provider and what is mounted for it.
@@ -57,6 +81,24 @@ pub struct RouteStatus {
     pub resource: String,
     /// Where it goes.
     pub backend: String,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// Counts them; `flows` are the newest first.
+    pub fn among(flows: &[Overview]) -> Vec<Self> {
+        let mut failures: Vec<Self> = Vec::new();
+        for flow in flows {
+            let Some(outcome) = flow.outcome.as_deref().filter(|outcome| *outcome != "ok") else { continue };
+            match failures.iter_mut().find(|known| known.outcome == outcome) {
+                Some(known) => known.count += 1,
+                None => failures.push(Self { outcome: outcome.to_owned(), count: 1, newest: flow.id.clone() }),
+            }
+        }
+        failures.sort_by_key(|failure| std::cmp::Reverse(failure.count));
+        failures
+    }
 }
 
 // === impl ProviderStatus ===

@@ -20,6 +20,7 @@ struct Scene {
     plan: Plan,
     reloaded: Reloaded,
     reloads: Mutex<u32>,
+    flows: Arc<Flows>,
 }
 
 #[async_trait]
@@ -31,6 +32,11 @@ impl Process for Scene {
     fn status(&self) -> Status {
         Status {
             version: "1.2.3",
+            revision: "0123456789ab",
+            rustc: "1.95.0",
+            store: Part::default(),
+            flows_in_progress: 0,
+            recent_failures: Failure::among(&self.flows.newest(10)),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             uptime_seconds: 5,
             draining: false,
@@ -44,6 +50,14 @@ impl Process for Scene {
                 .map(|plan| ProviderStatus::new(plan, part(Some("no discovery document"))))
                 .collect(),
         }
+    }
+
+    fn flows(&self) -> Arc<Flows> {
+        Arc::clone(&self.flows)
+    }
+
+    fn public_url(&self) -> Url {
+        self.plan.public_url.clone()
     }
 
     fn facts(&self) -> Facts {
@@ -70,6 +84,7 @@ fn scene() -> Scene {
         plan,
         reloaded: Reloaded { good: true, report: json!({ "outcome": "applied" }) },
         reloads: Mutex::new(0),
+        flows: Arc::new(Flows::new(crate::time::Clock::system())),
     }
 }
 

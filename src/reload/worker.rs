@@ -323,6 +323,8 @@ impl Worker {
         report.sha256 = facts(plan).hash();
         metrics.info(&report.sha256);
         metrics.reload(report.trigger, report.outcome, report.took, report.at);
+        let (by, reason) = (Some(report.trigger.as_str()), report.error.as_deref());
+        Entry { by, reason, ..Entry::default() }.tell(Event::Reload, report.outcome.as_str());
         metrics.objects(
             plan.providers.len(),
             plan.providers.iter().map(|provider| provider.routes.len()).sum(),
@@ -371,7 +373,6 @@ fn on_one_line(found: &Diagnostics) -> String {
 fn say(report: &ReloadReport) {
     let ReloadReport { trigger, outcome, error, changes, took, .. } = report;
     let trigger = trigger.as_str();
-    Entry { by: Some(trigger), reason: error.as_deref(), ..Entry::default() }.tell(Event::Reload, outcome.as_str());
     match (outcome, error) {
         (ReloadOutcome::Unchanged, _) => {
             tracing::info!(trigger, ?took, "the configuration was read again; nothing has changed");

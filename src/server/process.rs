@@ -5,10 +5,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
-    admin::{self, NamedPart, Part, ProviderStatus, Readiness, Reloaded, Status},
+    admin::{self, Failure, NamedPart, Part, ProviderStatus, Readiness, Reloaded, Status},
     config::facts::{Facts, facts},
+    flow::Flows,
     live::Live,
     reload::{ReloadReport, ReloadTrigger, Reloader},
     store::record::Records,
@@ -23,6 +25,7 @@ pub(super) struct Process {
     pub(super) stop: CancellationToken,
     pub(super) clock: Clock,
     pub(super) started: Timestamp,
+    pub(super) flows: Arc<Flows>,
 }
 
 // === impl Process ===
@@ -44,6 +47,7 @@ impl admin::Process for Process {
 
     fn status(&self) -> Status {
         let (live, now) = (self.live.load(), self.clock.now());
+        let flows = self.flows.newest(usize::MAX);
         let age = |at: Option<Timestamp>| at.map(|at| now.since(at).as_secs());
         let providers =
             live.plan().providers.iter().zip(live.readiness()).map(|(plan, (_, readiness))| ProviderStatus {
@@ -53,6 +57,11 @@ impl admin::Process for Process {
             });
         Status {
             version: env!("CARGO_PKG_VERSION"),
+            revision: env!("BUILD_REVISION"),
+            rustc: env!("BUILD_RUSTC"),
+            store: Part::default(),
+            flows_in_progress: flows.iter().filter(|flow| flow.outcome.is_none()).count(),
+            recent_failures: Failure::among(&flows),
             started_at: self.started.to_string(),
             uptime_seconds: now.since(self.started).as_secs(),
             draining: self.stop.is_cancelled(),
@@ -61,6 +70,14 @@ impl admin::Process for Process {
             last_reload: json(&self.reloader.last()),
             providers: providers.collect(),
         }
+    }
+
+    fn flows(&self) -> Arc<Flows> {
+        Arc::clone(&self.flows)
+    }
+
+    fn public_url(&self) -> Url {
+        self.live.load().plan().public_url.clone()
     }
 
     fn facts(&self) -> Facts {

@@ -28,9 +28,10 @@ export class Stack {
    * @param {number} [options.providerTokenSeconds]  life of the provider's access tokens
    * @param {boolean} [options.providerDown]  leave the provider to `startProvider`
    * @param {boolean} [options.byEnvironment]  configure the gateway by variables alone, without a file
+   * @param {object} [options.extra]  further keys of the gateway's configuration
    * @param {string} [options.example]  an example's configuration file instead of one of ours
    */
-  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, example }) {
+  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, example, extra = {} }) {
     const stack = new Stack();
     stack.dir = dir;
     mkdirSync(dir, { recursive: true });
@@ -54,7 +55,7 @@ export class Stack {
     for (const { handle, url } of Object.values(stack.backends)) starting.push(ready(handle, () => answers(url)));
     await Promise.all(starting);
 
-    const configuration = stack.configuration({ port, adminPort, routes, lifetimes });
+    const configuration = { ...stack.configuration({ port, adminPort, routes, lifetimes }), ...extra };
     stack.variables = example ? overExample(configuration) : byEnvironment ? variables(configuration) : {};
     const file = example ?? join(dir, 'gateway.yaml');
     // JSON is YAML.
