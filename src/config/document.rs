@@ -28,7 +28,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use kind::{SocketAddress, SocketAddressOrOff, WebUrl};
+use kind::{AuditPlace, SocketAddress, SocketAddressOrOff, WebUrl};
 pub use provider::{Client, IdentityMembers, Lifetimes, Provider};
 pub use route::{IdentityHeaders, Route};
 pub use server::{Limits, Log, LogTable, Storage, StorageTable, Tls};
@@ -75,6 +75,7 @@ pub struct Document {
     pub log: Option<Log>,
     /// Where decisions about people's access are written, one JSON object a line
     /// ([audit](audit.md)): `stdout`, or a file with its folder; default `off`.
+    #[schemars(with = "AuditPlace")]
     pub audit: Option<Scalar>,
     /// The OIDC upstreams. A name has lower-case letters, digits, `-` and `_`, begins with a
     /// letter, and has at most 32 characters. Required.

@@ -108,6 +108,11 @@ kind! {
     Header = "header or `off`", { "type": "string", "pattern": "^\\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\\s*$" };
     /// A file in the file system.
     FilePath = "file", { "type": "string", "pattern": "^[^\\n\\r]+$" };
+    /// `stdout`, a file with its folder, or nothing.
+    AuditPlace = "`off`, `stdout` or file", {
+        "anyOf": [{ "enum": ["off", "stdout", false] }, { "type": "string", "pattern": "/[^/]*[^/\\s]\\s*$" }],
+        "examples": ["stdout", "/var/log/vestibule/audit.jsonl"],
+    };
     /// A folder in the file system.
     FolderPath = "folder", { "type": "string" };
     /// A level, or a filter of the `tracing` crate.
