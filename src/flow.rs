@@ -95,14 +95,14 @@ impl Flows {
         let text = format!(
             "a request to {route} without a token was told where to sign in (same address: probably this sign-in)"
         );
-        let step = Step::new(self.clock.now(), StepKind::Challenged, text);
+        let step = Step::new(self.clock.now(), StepKind::Challenged, &text);
         self.challenges.insert((address, provider.to_owned()), step);
     }
 
     /// A client registered itself.
     pub fn registered(&self, client_id: &str, name: &str) {
         let step =
-            Step::new(self.clock.now(), StepKind::Registered, format!("the client registered itself as \"{name}\""));
+            Step::new(self.clock.now(), StepKind::Registered, &format!("the client registered itself as \"{name}\""));
         self.registrations.insert(crate::seal::sha256(client_id.as_bytes()), step);
     }
 
@@ -128,8 +128,8 @@ impl Flows {
     }
 
     /// Something happened in a flow. Unknown flows are long over.
-    pub fn step(&self, id: &FlowId, kind: StepKind, text: impl Into<String>) {
-        let step = Step::new(self.clock.now(), kind, text.into());
+    pub fn step(&self, id: &FlowId, kind: StepKind, text: impl AsRef<str>) {
+        let step = Step::new(self.clock.now(), kind, text.as_ref());
         self.change(id, |flow| flow.add(step));
     }
 
@@ -169,7 +169,7 @@ impl Flows {
             held.flow.add(Step::new(
                 now,
                 StepKind::Accepted,
-                format!("the first call to {route} with its token passed"),
+                &format!("the first call to {route} with its token passed"),
             ));
         }
     }
@@ -194,11 +194,7 @@ impl Flows {
         for held in self.state().flows.values_mut().filter(|held| held.flow.is_under_way()) {
             if now >= held.until {
                 held.flow.end(Callback::Abandoned.as_str());
-                held.flow.add(Step::new(
-                    now,
-                    StepKind::Refused,
-                    "nobody came back from the identity provider in time".to_owned(),
-                ));
+                held.flow.add(Step::new(now, StepKind::Refused, "nobody came back from the identity provider in time"));
                 abandoned(&held.flow.provider);
             } else {
                 *under_way.entry(held.flow.provider.clone()).or_default() += 1;

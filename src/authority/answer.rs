@@ -95,7 +95,7 @@ impl ClientAnswer {
     #[must_use]
     pub fn naming(mut self, flow: &str) -> Self {
         if let AnswerOutcome::Error { description, .. } = &mut self.outcome {
-            description.push_str(&format!(" (flow {flow})"));
+            *description = format!("{description} (flow {flow})");
         }
         self
     }

@@ -72,7 +72,7 @@ impl Mount {
     }
 
     /// Something happened.
-    pub(super) fn step(&self, flow: Option<&FlowId>, kind: StepKind, text: impl Into<String>) {
+    pub(super) fn step(&self, flow: Option<&FlowId>, kind: StepKind, text: impl AsRef<str>) {
         if let Some(id) = flow {
             self.flows.step(id, kind, text);
         }
@@ -154,7 +154,7 @@ impl Mount {
     }
 
     /// A client could not register itself.
-    pub(super) fn registration_refused(&self, error: &RegistrationError) {
+    pub(super) fn registration_refused(&self, error: RegistrationError) {
         Entry { reason: Some(&error.to_string()), ..self.entry(None) }.tell(Event::Registration, error.code());
     }
 
@@ -196,7 +196,7 @@ fn repairs(parameters: &Parameters, transaction: &Transaction) -> Vec<String> {
         None => repairs.push(format!("no scope was asked for: taken as {}", transaction.scopes)),
         Some(scope) => {
             let granted =
-                |name: &&str| transaction.scopes.contains(*name) || *name == crate::oauth::Scope::OFFLINE_ACCESS;
+                |name: &&str| transaction.scopes.contains(name) || *name == crate::oauth::Scope::OFFLINE_ACCESS;
             let left_out: Vec<&str> = scope.split(' ').filter(|name| !name.is_empty() && !granted(name)).collect();
             if !left_out.is_empty() {
                 repairs.push(format!("scopes that are not known here were left out: {}", left_out.join(" ")));

@@ -24,7 +24,7 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, body: Bytes) -> Answ
             answer::json(StatusCode::CREATED, &registered, Keep::Never)
         }
         Ok(Err(error)) => {
-            mount.registration_refused(&error);
+            mount.registration_refused(error);
             let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
             answer::oauth_error(status, error.code(), &error.to_string())
         }

@@ -162,8 +162,8 @@ impl Flow {
 // === impl Step ===
 
 impl Step {
-    pub(super) fn new(at: Timestamp, kind: StepKind, text: String) -> Self {
-        Self { at, kind, text: bounded(&text) }
+    pub(super) fn new(at: Timestamp, kind: StepKind, text: &str) -> Self {
+        Self { at, kind, text: bounded(text) }
     }
 }
 
