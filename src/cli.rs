@@ -186,6 +186,7 @@ enum FlowsCommand {
 #[derive(Args, Clone, Debug)]
 struct FlowArguments {
     /// Its name: on the error page, in the client's message, in the log.
+    #[arg(value_name = "NAME")]
     id: FlowId,
     #[command(flatten)]
     admin: AdminArguments,

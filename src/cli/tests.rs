@@ -31,7 +31,10 @@ fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
 fn usage(words: &str, command: &Command) -> String {
     let (required, others): (Vec<_>, Vec<_>) = arguments(command).partition(|argument| argument.is_required_set());
     required.into_iter().chain(others).fold(words.to_owned(), |usage, argument| {
-        let long = argument.get_long().unwrap();
+        let Some(long) = argument.get_long() else {
+            let name = argument.get_value_names().and_then(<[_]>::first);
+            return format!("{usage} {}", name.map(ToString::to_string).unwrap_or_default());
+        };
         let values = argument.get_action().takes_values().then(|| argument.get_value_names()).flatten();
         let shown = |name: &str| match argument.get_default_values() {
             // A number says more than its name.
