@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     config::{self, Look, Sources},
     flow::FlowId,
+    printable::printable,
 };
 use admin_client::AdminAddress;
 
@@ -320,15 +321,6 @@ fn show(sources: &Sources) -> Outcome {
         Ok(loaded) => Outcome { code: 0, text: show::show(&loaded), notes: loaded.notes.render(look()) },
         Err(found) => Outcome::failed(exit::CONFIG, check::refusal(&found, look())),
     }
-}
-
-/// What others wrote, without what speaks to a terminal or begins a new line (S62).
-fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for char in text.chars() {
-        if char.is_control() { printable.extend(char.escape_default()) } else { printable.push(char) }
-    }
-    printable
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub mod watch;
 mod yaml;
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -129,7 +130,20 @@ fn refuse_file(path: &Path, error: &SourceError, found: &mut Diagnostics) {
         SourceError::Line { line, .. } => Origin::Place(origin::Place { file, line: *line, column: 1, length: 1 }),
         _ => Origin::File(file),
     };
-    found.push(Diagnostic::error("", origin, error.to_string()));
+    let help = match error {
+        SourceError::Unreadable(error) => match error.kind() {
+            io::ErrorKind::NotFound => "is the path right? A relative one begins at the working directory",
+            io::ErrorKind::IsADirectory => "name the file in that folder",
+            io::ErrorKind::PermissionDenied => "let this process read it: look at its owner and mode",
+            _ => "make it readable for this process",
+        },
+        SourceError::TooLarge { .. } => "a configuration has some KiB: is this the right file?",
+        SourceError::NotText => "save it as UTF-8",
+        SourceError::Line { .. } => "write `NAME=value`; `#` begins a comment",
+    };
+    let mut diagnostic = Diagnostic::error("", origin, error.to_string());
+    diagnostic.help(help);
+    found.push(diagnostic);
     found.add_file(path.to_owned());
 }
 

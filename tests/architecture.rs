@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// Words that everybody may use.
-const VOCABULARY: [&str; 6] = ["audit", "body", "identity", "oauth", "secret", "time"];
+const VOCABULARY: [&str; 7] = ["audit", "body", "identity", "oauth", "printable", "secret", "time"];
 
 /// Module -> what else it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -68,6 +68,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("oauth", &[]),
     ("page", &[]),
+    ("printable", &[]),
     ("provider", &["config", "egress", "metrics", "seal"]),
     ("reload", &["config", "entrance", "keys", "listener", "live", "metrics", "seal", "supervisor", "telemetry"]),
     ("route", &["config"]),

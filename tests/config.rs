@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, and is told by INSTA_UPDATE what to write"
 )]
 
+#[path = "config/hostile.rs"]
+mod hostile;
 #[path = "config/keys.rs"]
 mod keys;
 #[path = "config/page.rs"]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Outcome, banner::banner, exit, online};
 use crate::{
-    config::{self, Diagnostic, Diagnostics, Loaded, Look, Origin, Severity, Sources},
+    config::{self, Diagnostic, Diagnostics, Loaded, Look, Origin, Sources},
     server,
     survey::Survey,
 };
@@ -86,7 +86,7 @@ fn diagnostic(diagnostic: &Diagnostic) -> Value {
 
 /// Every mistake, and how many there are.
 pub fn refusal(found: &Diagnostics, look: Look) -> String {
-    let errors = found.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    let errors = found.errors();
     let count = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
     format!("{}\nThe configuration cannot be used: {count}.\n", found.render(look))
 }

@@ -17,6 +17,7 @@ use super::{
     origin::{Origin, covers},
     source::Environment,
 };
+use crate::printable::printable;
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +53,8 @@ pub struct Diagnostic {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
+    /// Errors beyond [`MOST`].
+    omitted: usize,
     texts: BTreeMap<Arc<str>, Arc<str>>,
     files: BTreeSet<PathBuf>,
 }
@@ -68,6 +71,12 @@ pub enum Look {
     },
 }
 
+/// So many are told. Whoever has more has one mistake many times, or another file.
+const MOST: usize = 100;
+/// The longest message, in characters: parsers repeat what they could not read.
+const MESSAGE: usize = 400;
+/// The longest help, in characters: it may name every key of a table.
+const HELP: usize = 1_200;
 /// The longest offending text that is shown, in characters.
 const SHOWN: usize = 120;
 
@@ -99,10 +108,10 @@ impl Diagnostic {
     pub(super) fn error(path: impl Into<String>, origin: Origin, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            path: on_one_line(path.into()),
+            path: printable(&path.into()),
             origin,
             offending: None,
-            message: on_one_line(message.into()),
+            message: cut(&printable(&message.into()), MESSAGE),
             help: None,
             meant: None,
         }
@@ -125,7 +134,7 @@ impl Diagnostic {
 
     /// With what to write instead.
     pub(super) fn help(&mut self, help: impl Into<String>) -> &mut Self {
-        self.help = Some(on_one_line(help.into()));
+        self.help = Some(cut(&printable(&help.into()), HELP));
         self
     }
 
@@ -150,6 +159,12 @@ impl fmt::Display for Diagnostic {
 // === impl Diagnostics ===
 
 impl Diagnostics {
+    /// How many errors there are, told or not.
+    pub fn errors(&self) -> usize {
+        let told = self.found.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+        told.count() + self.omitted
+    }
+
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
@@ -157,7 +172,7 @@ impl Diagnostics {
 
     /// Whether the configuration cannot be used.
     pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.errors() > 0
     }
 
     /// One by one, in the order of the file.
@@ -172,18 +187,29 @@ impl Diagnostics {
 
     /// All of them as text that ends with a newline (empty if there are none).
     pub fn render(&self, look: Look) -> String {
-        self.found
-            .iter()
-            .map(|diagnostic| match look {
-                Look::Plain => format!("{diagnostic}\n"),
-                Look::Graphical { colour } => graphical::render(diagnostic, &self.texts, colour),
-            })
-            .collect()
+        let told = self.found.iter().map(|diagnostic| match look {
+            Look::Plain => format!("{diagnostic}\n"),
+            Look::Graphical { colour } => graphical::render(diagnostic, &self.texts, colour),
+        });
+        let more = (self.omitted > 0).then(|| format!("… and {} more errors\n", self.omitted));
+        told.chain(more).collect()
     }
 
+    /// Adds what is not there yet. Of more than [`MOST`], errors are counted and the rest is
+    /// dropped.
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.found.contains(&diagnostic) {
+        if self.found.contains(&diagnostic) {
+            return;
+        }
+        let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
+        if self.found.len() < MOST {
             self.found.push(diagnostic);
+        } else if is_error(&diagnostic) {
+            // An error is told before any warning is.
+            match self.found.iter_mut().find(|found| !is_error(found)) {
+                Some(found) => *found = diagnostic,
+                None => self.omitted += 1,
+            }
         }
     }
 
@@ -236,6 +262,13 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// The known text that `text` was probably meant to be.
 pub(super) fn closest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_ascii_lowercase();
@@ -255,16 +288,6 @@ pub(super) fn one_of<'a>(choices: impl IntoIterator<Item = &'a str>) -> String {
         Some(only) => only,
         None => String::new(),
     }
-}
-
-/// Keys and file names come from outside, and may hold line breaks and terminal controls.
-fn on_one_line(text: String) -> String {
-    if !text.contains(char::is_control) {
-        return text;
-    }
-    let escaped =
-        |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() };
-    text.chars().map(escaped).collect()
 }
 
 /// A URL without what stands before `@` and after `?`, where people put keys.

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::origin::{Origin, Place};
+use crate::printable::printable;
 
 /// The largest configuration or `.env` file that is read, in bytes.
 pub const MAX_FILE: u64 = 1024 * 1024;
@@ -216,7 +217,7 @@ pub fn is_variable_name(name: &str) -> bool {
 
 /// A path as it is shown.
 pub fn file_name(path: &Path) -> Arc<str> {
-    path.display().to_string().into()
+    printable(&path.display().to_string()).into()
 }
 
 #[cfg(test)]

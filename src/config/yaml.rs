@@ -16,7 +16,7 @@ use serde_yaml::Value;
 use super::{
     diagnostic::{Diagnostic, Diagnostics},
     document::Document,
-    origin::{Origin, Origins, Place},
+    origin::{Origin, Origins, Place, last_key},
     source::Environment,
 };
 use index::Index;
@@ -31,6 +31,13 @@ pub(super) fn parse(
 ) -> Option<(Document, Origins)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let at = |line, column| Origin::Place(Place { file: Arc::clone(file), line, column, length: 1 });
+    if let Some((line, column, letter)) = control_character(text) {
+        let message = format!("a control character, U+{:04X}, is in this file", u32::from(letter));
+        let mut diagnostic = Diagnostic::error("", at(line, column), message);
+        diagnostic.help("remove it; inside of double quotes, it is written as `\\x…` or `\\u…`");
+        found.push(diagnostic);
+        return None;
+    }
     let index = match Index::build(text) {
         Ok(index) => index,
         Err(mistake) => {
@@ -47,8 +54,14 @@ pub(super) fn parse(
     let mut value = match value {
         Ok(value) => value,
         Err(error) => {
-            let origin = error.location().map_or(Origin::File(Arc::clone(file)), |at_| at(at_.line(), at_.column()));
-            found.push(Diagnostic::error("", origin, format!("this YAML cannot be read: {error}")));
+            // Only merging says no place.
+            let merge =
+                index.keys.iter().find(|(path, _)| last_key(path) == "<<").map(|(_, span)| (span.line, span.column));
+            let place = error.location().map(|place| (place.line(), place.column())).or(merge);
+            let origin = place.map_or(Origin::File(Arc::clone(file)), |(line, column)| at(line, column));
+            let mut diagnostic = Diagnostic::error("", origin, format!("this YAML cannot be read: {error}"));
+            diagnostic.help("look at the quotes, anchors and aliases here; `<<` takes a mapping, or a list of them");
+            found.push(diagnostic);
             return None;
         }
     };
@@ -73,6 +86,16 @@ pub(super) fn parse(
     interpolate::replace(&mut value, environment, &origins, found);
     let document = shape::read(value, &origins, found);
     Some((document, origins))
+}
+
+/// The first character that no YAML text has, and its place. The two parsers do not agree on all of
+/// them.
+fn control_character(text: &str) -> Option<(usize, usize, char)> {
+    let is_wrong = |letter: char| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{85}');
+    text.split('\n').enumerate().find_map(|(line, text)| {
+        let (column, letter) = text.chars().enumerate().find(|(_, letter)| is_wrong(*letter))?;
+        Some((line + 1, column + 1, letter))
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::printable::printable;
+
 /// Longest text that is repeated of what others sent, in characters.
 const SHOWN: usize = 300;
 
@@ -74,14 +76,8 @@ impl Verdict {
     }
 }
 
-/// What others wrote: on one line, without what speaks to a terminal, and not for ever.
+/// What others wrote, not for ever.
 fn shown(text: &str) -> String {
-    let mut shown = String::new();
-    for letter in text.chars().take(SHOWN) {
-        if letter.is_control() { shown.extend(letter.escape_default()) } else { shown.push(letter) }
-    }
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
+    let shown = printable(&text.chars().take(SHOWN).collect::<String>());
+    if text.chars().nth(SHOWN).is_some() { shown + "…" } else { shown }
 }

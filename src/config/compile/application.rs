@@ -124,7 +124,9 @@ pub(super) fn extra_params(
         Ok(entries) => entries,
         Err(refusal) => {
             let diagnostic = report.error(at, refusal.message);
-            diagnostic.help = refusal.help;
+            if let Some(help) = refusal.help {
+                diagnostic.help(help);
+            }
             return Vec::new();
         }
     };

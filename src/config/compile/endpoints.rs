@@ -135,7 +135,8 @@ fn without_document(at: &str, provider: &Provider, says: Says, report: &mut Repo
 fn document(text: &str, allow_insecure_http: bool) -> Result<Url, Refusal> {
     let url = value::web_url(text)?;
     if !url.path().ends_with(WELL_KNOWN) {
-        let path = url.path().trim_end_matches('/').trim_end_matches("/.well-known");
+        // A slip in the last part, or all of it missing.
+        let path = url.path().split("/.well-known").next().unwrap_or_default().trim_end_matches('/');
         let base = format!("{}{path}", url.origin().ascii_serialization());
         return Err(Refusal::new(format!("does not end in {WELL_KNOWN}"), format!("write `{base}{WELL_KNOWN}`")));
     }

@@ -1,6 +1,8 @@
 //! Every public path belongs to exactly one thing: mounts, own endpoints, callbacks and routes
 //! are compared with each other.
 
+use std::collections::HashSet;
+
 use super::{report::Report, route::below};
 use crate::config::plan::ENDPOINT_PATHS;
 
@@ -49,7 +51,8 @@ fn within(claims: &Claims, report: &mut Report<'_>) {
                 .help("write another `redirect_path`, or another `path` for the route");
         }
     }
-    for (index, (at, path)) in claims.routes.iter().enumerate() {
+    let mut taken = HashSet::new();
+    for (at, path) in &claims.routes {
         let at = format!("{at}.path");
         if endpoint(path).is_some() {
             report
@@ -57,7 +60,7 @@ fn within(claims: &Claims, report: &mut Report<'_>) {
                 .offending(path)
                 .help("write another path; `backend` may keep its own");
         }
-        if claims.routes.iter().take(index).any(|(_, earlier)| earlier == path) {
+        if !taken.insert(path) {
             report.error(&at, "is already the path of another route").offending(path).help("remove one of the two");
         }
     }

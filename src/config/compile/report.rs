@@ -96,7 +96,9 @@ impl<'a> Report<'a> {
     pub(super) fn refuse(&mut self, path: &str, text: &str, refusal: Refusal) {
         let diagnostic = self.error(path, refusal.message);
         diagnostic.offending(text);
-        diagnostic.help = refusal.help;
+        if let Some(help) = refusal.help {
+            diagnostic.help(help);
+        }
     }
 
     /// The text of a secret.

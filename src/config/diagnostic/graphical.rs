@@ -2,18 +2,37 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan,
+    SpanContents,
+};
 
 use super::{Diagnostic, Origin, Severity};
 use crate::config::origin::Place;
 
 /// Columns that a drawing may use.
 const WIDTH: usize = 110;
+/// Characters of one line that are drawn.
+const LINE: usize = 100;
+/// Characters that are drawn before a mark in a line that is longer.
+const BEFORE: usize = 30;
 
 struct Drawn<'a> {
     diagnostic: &'a Diagnostic,
-    source: Option<NamedSource<String>>,
+    source: Option<Excerpt>,
     span: Option<(usize, usize)>,
+}
+
+/// The marked line and its neighbours, each not longer than [`LINE`]: a file may be one line.
+struct Excerpt {
+    name: String,
+    text: String,
+    /// Lines of the file before the excerpt.
+    skipped: usize,
+    /// The mark, in bytes of the excerpt.
+    span: (usize, usize),
+    /// The mark's line in the excerpt, and the characters of it that were left out.
+    cut: (usize, usize),
 }
 
 /// Draws one diagnostic; without the text of its file it is a paragraph.
@@ -22,11 +41,8 @@ pub(super) fn render(diagnostic: &Diagnostic, texts: &BTreeMap<Arc<str>, Arc<str
         Origin::Place(place) => texts.get(&place.file).map(|text| (place, text)),
         _ => None,
     };
-    let drawn = Drawn {
-        diagnostic,
-        source: located.map(|(place, text)| NamedSource::new(&*place.file, text.to_string())),
-        span: located.map(|(place, text)| bytes(text, place)),
-    };
+    let excerpt = located.map(|(place, text)| Excerpt::new(text, place));
+    let drawn = Drawn { diagnostic, span: excerpt.as_ref().map(|excerpt| excerpt.span), source: excerpt };
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut text = String::new();
     let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_context_lines(1).with_links(false);
@@ -36,13 +52,61 @@ pub(super) fn render(diagnostic: &Diagnostic, texts: &BTreeMap<Arc<str>, Arc<str
     }
 }
 
-/// The byte offset and length of a place that counts lines and characters.
-fn bytes(text: &str, place: &Place) -> (usize, usize) {
-    let line_start: usize = text.split_inclusive('\n').take(place.line.saturating_sub(1)).map(str::len).sum();
-    let rest = text.get(line_start..).unwrap_or_default();
-    let skipped: usize = rest.chars().take(place.column.saturating_sub(1)).map(char::len_utf8).sum();
-    let marked = rest.get(skipped..).unwrap_or_default().lines().next().unwrap_or_default();
-    (line_start + skipped, marked.chars().take(place.length.max(1)).map(char::len_utf8).sum())
+// === impl Excerpt ===
+
+impl Excerpt {
+    fn new(text: &str, place: &Place) -> Self {
+        let marked = place.line.saturating_sub(1);
+        let skipped = marked.saturating_sub(1);
+        let mut excerpt = Self {
+            name: place.file.to_string(),
+            text: String::new(),
+            skipped,
+            span: (0, 0),
+            cut: (marked - skipped, 0),
+        };
+        for (index, line) in text.lines().enumerate().skip(skipped).take(marked - skipped + 2) {
+            let column = if index == marked { place.column.saturating_sub(1) } else { 0 };
+            excerpt.add(line, (index == marked).then_some(place.length), column);
+        }
+        excerpt
+    }
+
+    /// Adds a line, from a little before the column on if it is a long one.
+    fn add(&mut self, line: &str, marked: Option<usize>, column: usize) {
+        let is_long = line.chars().nth(LINE).is_some();
+        let from = if is_long { column.saturating_sub(BEFORE) } else { 0 };
+        let shown: String = line.chars().skip(from).take(LINE).collect();
+        if let Some(length) = marked {
+            let before: usize = shown.chars().take(column - from).map(char::len_utf8).sum();
+            let inside = shown.chars().skip(column - from).take(length.max(1)).map(char::len_utf8).sum();
+            self.span = (self.text.len() + before, inside);
+            self.cut.1 = from;
+        }
+        self.text.push_str(&shown);
+        self.text.push_str(if line.chars().nth(from + LINE).is_some() { "…\n" } else { "\n" });
+    }
+}
+
+impl SourceCode for Excerpt {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let inside = self.text.read_span(span, before, after)?;
+        // Where the whole file would have it.
+        let cut = if inside.line() == self.cut.0 && inside.column() > 0 { self.cut.1 } else { 0 };
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            inside.data(),
+            *inside.span(),
+            inside.line() + self.skipped,
+            inside.column() + cut,
+            inside.line_count(),
+        )))
+    }
 }
 
 // === impl Drawn ===

@@ -1,16 +1,24 @@
 //! Which path stands where: `routes[1].path` -> line, column. Also what the values' parser does
 //! not check, or only at great cost: nesting, size, repeated keys, tags, several documents.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use saphyr_parser::{Event, Parser, ScanError, Span as Range, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as Range, Tag};
 
 use crate::config::origin::{Origin, Origins, Place, child, item};
 
 /// Mappings and lists inside each other.
 const MAX_DEPTH: usize = 16;
+const TOO_DEEP_HELP: &str = "no key needs more than six; is a bracket not closed?";
 /// Keys and values in one file.
 const MAX_NODES: usize = 50_000;
+/// Bytes that the values of one file may have once every alias is replaced by what it stands for.
+const MAX_EXPANDED: usize = 4 * 1024 * 1024;
+/// Bytes that a key, a value, a list or a mapping counts besides its text.
+const NODE: usize = 16;
 /// Characters of one key.
 const MAX_KEY: usize = 128;
 
@@ -23,8 +31,8 @@ pub(super) struct Index {
 /// A stretch of text.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
-    line: usize,
-    column: usize,
+    pub(super) line: usize,
+    pub(super) column: usize,
     /// In characters from the beginning of the text.
     pub(super) start: usize,
     /// In characters from the beginning of the text, exclusive.
@@ -46,6 +54,12 @@ struct Builder {
     index: Index,
     open: Vec<Open>,
     documents: usize,
+    /// Bytes so far, with aliases replaced.
+    expanded: usize,
+    /// The bytes of what has an anchor and is complete.
+    anchors: HashMap<usize, usize>,
+    /// Of each open mapping and list: its anchor, and `expanded` at its beginning.
+    begun: Vec<(usize, usize)>,
 }
 
 /// A mapping or list that has begun.
@@ -60,10 +74,13 @@ impl Index {
     /// Walks the text once, without recursion.
     pub(super) fn build(text: &str) -> Result<Self, Mistake> {
         let index = Self { keys: BTreeMap::new(), values: BTreeMap::new() };
-        let mut builder = Builder { index, open: Vec::new(), documents: 0 };
+        let mut builder =
+            Builder { index, open: Vec::new(), documents: 0, expanded: 0, anchors: HashMap::new(), begun: Vec::new() };
         for event in Parser::new_from_str(text) {
             let (event, range) = event.map_err(|error| syntax(&error))?;
-            builder.take(event, range.into())?;
+            let span = Span::from(range);
+            builder.weigh(&event, span)?;
+            builder.take(event, span)?;
         }
         Ok(builder.index)
     }
@@ -88,6 +105,36 @@ impl Index {
 // === impl Builder ===
 
 impl Builder {
+    /// Counts what the text means, not what it says: ten lines of aliases can mean gigabytes.
+    fn weigh(&mut self, event: &Event<'_>, span: Span) -> Result<(), Mistake> {
+        match event {
+            Event::Scalar(text, _, anchor, _) => {
+                self.expanded = self.expanded.saturating_add(NODE + text.len());
+                self.anchors.insert(*anchor, NODE + text.len());
+            }
+            // An alias inside of what it stands for has no size; the values' parser refuses it.
+            Event::Alias(anchor) => {
+                let size = self.anchors.get(anchor).copied().unwrap_or(NODE);
+                self.expanded = self.expanded.saturating_add(size);
+            }
+            Event::MappingStart(anchor, _) | Event::SequenceStart(anchor, _) => {
+                self.begun.push((*anchor, self.expanded));
+                self.expanded = self.expanded.saturating_add(NODE);
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                if let Some((anchor, before)) = self.begun.pop() {
+                    self.anchors.insert(anchor, self.expanded.saturating_sub(before));
+                }
+            }
+            _ => {}
+        }
+        if self.expanded > MAX_EXPANDED {
+            let help = "repeat less: every alias counts as much as what it stands for";
+            return Err(span.mistake("", "with this alias, the file means more than 4 MiB", Some(help)));
+        }
+        Ok(())
+    }
+
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Mistake> {
         match event {
             Event::DocumentStart(_) => {
@@ -97,10 +144,14 @@ impl Builder {
                     return Err(span.mistake("", "a second YAML document begins here", Some(help)));
                 }
             }
-            Event::Scalar(text, _, _, tag) => {
+            Event::Scalar(text, style, _, tag) => {
                 refuse_tag(tag.as_deref(), span)?;
                 if let Some(Open::Mapping { path, key: key @ None }) = self.open.last_mut() {
                     let full = child(path, &text);
+                    if style == ScalarStyle::Plain && !is_text(&text) && !full.starts_with("x-") {
+                        let message = format!("the key `{text}` is no text");
+                        return Err(span.mistake(path, &message, Some("write `name: value`, or put quotes around it")));
+                    }
                     *key = Some(text.into_owned());
                     return self.key(full, span);
                 }
@@ -134,7 +185,7 @@ impl Builder {
             return Err(span.mistake("", "this key is too long", Some("is a `:` at the wrong place?")));
         }
         if let Some(first) = self.index.keys.get(&path) {
-            let message = format!("the key `{name}` is already there on line {}", first.line);
+            let message = format!("the key `{name}` is already there on line {}, column {}", first.line, first.column);
             return Err(span.mistake(&path, &message, Some("keep one of the two")));
         }
         self.count(span)?;
@@ -145,8 +196,7 @@ impl Builder {
     fn begin(&mut self, tag: Option<&Tag>, span: Span) -> Result<String, Mistake> {
         refuse_tag(tag, span)?;
         if self.open.len() >= MAX_DEPTH {
-            let message = format!("more than {MAX_DEPTH} levels of nesting");
-            return Err(span.mistake("", &message, Some("no key needs more than six; is a bracket not closed?")));
+            return Err(span.mistake("", &too_deep(), Some(TOO_DEEP_HELP)));
         }
         let path = self.value(span)?;
         let start = Span { end: span.start + 1, is_leaf: false, ..span };
@@ -175,7 +225,7 @@ impl Builder {
         if self.index.keys.len() + self.index.values.len() < MAX_NODES {
             return Ok(());
         }
-        Err(span.mistake("", &format!("more than {MAX_NODES} keys and values"), None))
+        Err(span.mistake("", &format!("more than {MAX_NODES} keys and values"), Some("is this the right file?")))
     }
 }
 
@@ -201,6 +251,12 @@ impl From<Range> for Span {
     }
 }
 
+/// Whether YAML takes this for a text although it has no quotes.
+fn is_text(plain: &str) -> bool {
+    !matches!(plain.to_ascii_lowercase().as_str(), "" | "~" | "null" | "true" | "false")
+        && plain.parse::<f64>().is_err()
+}
+
 /// Only YAML's own (`!!str`) are known.
 fn refuse_tag(tag: Option<&Tag>, span: Span) -> Result<(), Mistake> {
     match tag {
@@ -212,8 +268,22 @@ fn refuse_tag(tag: Option<&Tag>, span: Span) -> Result<(), Mistake> {
     }
 }
 
+fn too_deep() -> String {
+    format!("more than {MAX_DEPTH} levels of nesting")
+}
+
 fn syntax(error: &ScanError) -> Mistake {
     let marker = error.marker();
+    // The scanner reads ahead, and has a bound of its own.
+    if error.info().contains("recursion limit") {
+        return Mistake {
+            path: String::new(),
+            line: marker.line(),
+            column: marker.col() + 1,
+            message: too_deep(),
+            help: Some(TOO_DEEP_HELP.to_owned()),
+        };
+    }
     Mistake {
         path: String::new(),
         line: marker.line(),

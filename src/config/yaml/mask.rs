@@ -4,7 +4,10 @@
 use std::collections::HashMap;
 
 use super::index::{Index, Span};
-use crate::config::{document::keys, origin::last_key};
+use crate::{
+    config::{document::keys, origin::last_key},
+    printable::is_harmful,
+};
 
 /// What stands in for a hidden character; lines and columns stay as they are.
 const HIDDEN: char = '*';
@@ -22,6 +25,7 @@ pub(super) fn masked(text: &str, index: &Index) -> String {
         }
     }
     hide_comments(&mut letters, index);
+    disarm(&mut letters);
     letters.into_iter().collect()
 }
 
@@ -37,6 +41,21 @@ fn hide(letters: &mut [char], span: Span) {
 fn may_hold_key(letters: &[char], span: Span) -> bool {
     let written = letters.get(span.start..span.end).unwrap_or_default();
     written.contains(&'/') && (written.contains(&'@') || written.contains(&'?'))
+}
+
+/// Lines are drawn on terminals: every line break is one of theirs, and nothing else speaks to them.
+fn disarm(letters: &mut [char]) {
+    let mut after = '\0';
+    for letter in letters.iter_mut().rev() {
+        let before = *letter;
+        match before {
+            '\n' | '\t' => {}
+            '\r' => *letter = if after == '\n' { ' ' } else { '\n' },
+            other if is_harmful(other) => *letter = char::REPLACEMENT_CHARACTER,
+            _ => {}
+        }
+        after = before;
+    }
 }
 
 /// People comment a secret out and leave it there.

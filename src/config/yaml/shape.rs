@@ -33,7 +33,10 @@ const KNOWN_ELSEWHERE: [(&str, &str, &str); 11] = [
 pub(super) fn read(mut value: Value, origins: &Origins, found: &mut Diagnostics) -> Document {
     for _ in 0..MAX_MISTAKES {
         let error = match serde_path_to_error::deserialize::<_, Document>(&value) {
-            Ok(document) => return document,
+            Ok(document) => {
+                empty_values(&value, "", origins, found);
+                return document;
+            }
             Err(error) => error,
         };
         let segments: Vec<Step> = error.path().iter().filter_map(step).collect();
@@ -47,6 +50,32 @@ pub(super) fn read(mut value: Value, origins: &Origins, found: &mut Diagnostics)
         }
     }
     Document::default()
+}
+
+/// `client_secret:` with nothing behind it says something else than no `client_secret`, and whoever
+/// wrote it does not know which: a secret that failed to arrive must not make a public application.
+fn empty_values(value: &Value, path: &str, origins: &Origins, found: &mut Diagnostics) {
+    match value {
+        // What a provider needs is told one by one.
+        Value::Null if path.strip_prefix("providers.").is_some_and(|name| !name.contains('.')) => {}
+        Value::Null => {
+            let help = format!("write a value, or remove `{}:`", last_key(path));
+            let mut diagnostic = Diagnostic::error(path, origins.of(path), "is empty");
+            diagnostic.help(help);
+            found.push(diagnostic);
+        }
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                empty_values(value, &child(path, key.as_str().unwrap_or_default()), origins, found);
+            }
+        }
+        Value::Sequence(items) => {
+            for (index, value) in items.iter().enumerate() {
+                empty_values(value, &item(path, index), origins, found);
+            }
+        }
+        _ => {}
+    }
 }
 
 enum Step {
@@ -88,6 +117,11 @@ fn explain(segments: &[Step], message: &str, origins: &Origins) -> Diagnostic {
 }
 
 fn wrong_type(path: &str, kind: &str, expected: &str, origins: &Origins) -> Diagnostic {
+    if expected == "field identifier" {
+        let mut diagnostic = Diagnostic::error(path, origins.of(path), "holds a key that is no text");
+        diagnostic.help("write `name: value`, with a name from docs/configuration.md");
+        return diagnostic;
+    }
     let kind = match kind {
         "unit" | "null" => "empty",
         "map" => "a mapping",
