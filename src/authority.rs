@@ -45,7 +45,7 @@ pub use code::IssueError;
 pub use consent::{ConsentFacts, RedirectTarget};
 pub use error::{AuthorizeError, PageError, Refused, RequestError, TokenError};
 pub use grant_request::{CodeRequest, GrantRequest, RefreshRequest};
-pub use grants::{GrantId, GrantState, Grants};
+pub use grants::{End, GrantId, GrantState, Grants};
 pub use parameters::{Duplicate, Parameters};
 pub use registration::{Registered, RegistrationError, RegistrationRequest};
 pub use renewal::ProviderTokenError;

@@ -25,13 +25,12 @@ use url::{Position, Url};
 
 use crate::{
     answer,
-    authority::GrantState,
     body::{self, Body},
     config::plan::{Plan, RoutePlan},
     endpoint::Endpoints,
     flow::Flows,
     forward::{Backend, ForwardHeaders, Lease},
-    gate::Gate,
+    gate::{Access, Gate},
     listener::Peer,
     metrics::{HttpMetrics, Metrics, RouteMetrics, Running},
     route::{
@@ -98,10 +97,10 @@ enum Refused {
     Trace,
 }
 
-/// What a forwarded exchange keeps: the grant it may end with, the connection it came on, and its
+/// What a forwarded exchange keeps: the access it may end with, the connection it came on, and its
 /// place in the count.
 struct Stay {
-    grant: Arc<GrantState>,
+    access: Access,
     peer: Peer,
     _running: Running,
 }
@@ -166,7 +165,7 @@ impl Surface {
         let ip = client.ip;
         let mut response = match place {
             Ok(Place::Route(route)) => {
-                let stay = |grant| Stay { grant, peer, _running: running };
+                let stay = |access| Stay { access, peer, _running: running };
                 self.protected(route, request, &client, &id, stay).await
             }
             Ok(Place::Endpoint(mount, endpoint)) => own(mount, endpoint, request, ip).await,
@@ -203,7 +202,7 @@ impl Surface {
         request: Request<Incoming>,
         client: &ClientAddress,
         id: &HeaderValue,
-        stay: impl FnOnce(Arc<GrantState>) -> Stay,
+        stay: impl FnOnce(Access) -> Stay,
     ) -> Response<Body> {
         let Ok(readers) = route.origins.check(request.headers(), &self.hosts, &self.public_url) else {
             return answer::error(StatusCode::FORBIDDEN, "origin_not_allowed", &cors::ForeignOrigin.to_string());
@@ -221,7 +220,7 @@ impl Surface {
                     forwarded: client.forwarded(&self.forwarded_rest),
                     request_id: id.clone(),
                 };
-                route.backend.forward(Request::from_parts(head, incoming), &add, stay(admitted.grant)).await
+                route.backend.forward(Request::from_parts(head, incoming), &add, stay(admitted.access)).await
             }
             Err(refusal) => {
                 if !head.headers.contains_key(AUTHORIZATION) {
@@ -294,14 +293,14 @@ impl Refused {
 
 impl Lease for Stay {
     fn is_over(&self) -> bool {
-        self.grant.is_revoked()
+        self.access.is_over()
     }
 
     fn over(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let (grant, peer) = (Arc::clone(&self.grant), self.peer.clone());
+        let (access, peer) = (self.access.clone(), self.peer.clone());
         Box::pin(async move {
             tokio::select! {
-                () = grant.revoked() => {}
+                () = access.over() => {}
                 () = peer.cut() => {}
             }
         })

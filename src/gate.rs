@@ -3,6 +3,7 @@
 //! A token is verified once and then known by its digest; expiry and revocation are looked at on
 //! every request, without I/O and without a lock.
 
+mod access;
 mod bearer;
 mod cache;
 mod challenge;
@@ -15,15 +16,17 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use http::{HeaderName, HeaderValue, request};
 
+pub use access::{Access, TokenAccess};
 pub use challenge::Refusal;
 
 use crate::{
-    authority::{Authority, GrantState, Grants, ProviderTokenError},
-    config::plan::{BackendAuthorization, RoutePlan},
+    authority::{Authority, End, Grants, ProviderTokenError},
+    config::plan::{AccessTokenPlan, BackendAuthorization, RoutePlan},
     flow::Flows,
     keys::KeyRing,
     metrics::{ProviderMetrics, outcome::Verification},
     oauth::Issuer,
+    provider::Provider,
     seal::sha256,
     time::{Clock, Timestamp},
 };
@@ -32,7 +35,7 @@ use cache::{Cache, Verified};
 use challenge::Challenge;
 use outgoing::Composer;
 use policy::Policy;
-use verify::Verifier;
+use verify::{Good, Verifier};
 
 /// Guards one route.
 pub struct Gate {
@@ -41,8 +44,8 @@ pub struct Gate {
     verifier: Verifier,
     cache: Cache,
     composer: Composer,
-    authority: Arc<Authority>,
-    provider_token: bool,
+    /// Gives the provider's token, for a backend that gets it.
+    provider_token: Option<Arc<Authority>>,
     flows: Arc<Flows>,
     path: String,
     clock: Clock,
@@ -54,14 +57,12 @@ pub struct Gate {
 pub struct Parts {
     /// The route that it guards.
     pub plan: Arc<RoutePlan>,
-    /// Who issues its tokens.
+    /// Our issuer.
     pub issuer: Issuer,
-    /// Verifies tokens, signs assertions.
+    /// Verifies our tokens, signs assertions.
     pub keys: Arc<KeyRing>,
-    /// Says whether a token's grant still holds.
-    pub grants: Arc<Grants>,
-    /// Gives the provider's token, for backends that get it.
-    pub authority: Arc<Authority>,
+    /// Whose tokens open it.
+    pub issued: Issued,
     /// The sign-ins that first calls belong to.
     pub flows: Arc<Flows>,
     /// Now.
@@ -70,11 +71,32 @@ pub struct Parts {
     pub metrics: ProviderMetrics,
 }
 
+/// Whose access tokens open a route.
+#[derive(Clone, Debug)]
+pub enum Issued {
+    /// Ours.
+    ByUs {
+        /// Says whether a token's grant still holds.
+        grants: Arc<Grants>,
+        /// Gives the provider's token, for backends that get it.
+        authority: Arc<Authority>,
+    },
+    /// The provider's (`mode: remote`).
+    ByProvider {
+        /// Checks them.
+        provider: Arc<Provider>,
+        /// How.
+        plan: AccessTokenPlan,
+        /// Access ends with the provider's place in the configuration.
+        end_of_provider: Arc<End>,
+    },
+}
+
 /// A request that may pass, and what its backend is told.
 #[derive(Clone, Debug)]
 pub struct Admitted {
-    /// What the access hangs on; streams end with it.
-    pub grant: Arc<GrantState>,
+    /// Who calls, and what streams end with.
+    pub access: Access,
     /// Who calls, ready to be set.
     pub identity: Arc<[(HeaderName, HeaderValue)]>,
     /// The backend's own credential.
@@ -86,16 +108,19 @@ pub struct Admitted {
 impl Gate {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        let Parts { plan, issuer, keys, grants, authority, flows, clock, metrics } = parts;
+        let Parts { plan, issuer, keys, issued, flows, clock, metrics } = parts;
         let policy = Policy::new(&plan.required_scopes);
+        let wants_provider_token = plan.backend_authorization == BackendAuthorization::ProviderToken;
         Self {
             challenge: Challenge::new(&plan.resource, &plan.path, policy.required()),
             policy,
             cache: Cache::new(),
             composer: Composer::new(&plan, issuer.clone(), Arc::clone(&keys)),
-            verifier: Verifier { issuer, resource: plan.resource.clone(), keys, grants },
-            authority,
-            provider_token: plan.backend_authorization == BackendAuthorization::ProviderToken,
+            verifier: Verifier::new(&issued, issuer, plan.resource.clone(), keys, clock.clone()),
+            provider_token: match issued {
+                Issued::ByUs { authority, .. } if wants_provider_token => Some(authority),
+                _ => None,
+            },
             flows,
             path: plan.path.clone(),
             clock,
@@ -127,20 +152,21 @@ impl Gate {
             return Err(self.refuse(Verification::ScopeInsufficient, refusal));
         }
         let admitted = self.compose(&verified, now).await?;
-        self.metrics.verification(Verification::Valid);
+        self.count(Verification::Valid);
         Ok(admitted)
     }
 
     /// The token's facts, from the cache or verified now; good at `now` in either case.
     async fn verified(&self, token: &str, now: Timestamp) -> Result<Arc<Verified>, Verification> {
         let digest = sha256(token.as_bytes());
-        let verified = match self.cache.get(&digest) {
+        let known = self.cache.get(&digest).filter(|known| self.verifier.still_knows(&known.access, now));
+        let verified = match known {
             Some(verified) => verified,
             None => self.verify(token, digest, now).await?,
         };
-        let outcome = if verified.grant.is_revoked() {
+        let outcome = if verified.access.is_revoked() {
             Verification::Revoked
-        } else if now >= verified.expires_at {
+        } else if verified.expires_at.is_some_and(|end| now >= end) {
             Verification::Expired
         } else {
             return Ok(verified);
@@ -152,14 +178,14 @@ impl Gate {
     async fn verify(&self, token: &str, digest: [u8; 32], now: Timestamp) -> Result<Arc<Verified>, Verification> {
         let begun = Instant::now();
         let result = self.verifier.verify(token, now).await;
-        self.metrics.verification_duration(begun.elapsed());
-        let (claims, grant) = result?;
+        self.metrics.verification_duration(self.verifier.credential(), begun.elapsed());
+        let Good { access, scopes, expires_at } = result?;
         let verified = Arc::new(Verified {
-            insufficient: self.policy.check(&claims.scope).err(),
-            outgoing: self.composer.first(&grant, &claims),
-            grant,
-            expires_at: claims.exp,
-            scopes: claims.scope,
+            insufficient: self.policy.check(&scopes).err(),
+            outgoing: self.composer.first(&access, &scopes),
+            access,
+            expires_at,
+            scopes,
         });
         if verified.insufficient.is_none() {
             self.flows.accepted(&digest, &self.path);
@@ -173,17 +199,22 @@ impl Gate {
             tracing::error!(%error, "an identity assertion could not be signed");
             Challenge::unavailable("The server cannot vouch for its callers right now")
         })?;
-        let authorization = if self.provider_token {
-            let token = self.authority.provider_access_token(&verified.grant).await;
-            Some(outgoing::bearer(token.map_err(|error| self.refuse_provider(&error))?.expose()))
-        } else {
-            outgoing.authorization.clone()
+        let authorization = match (&self.provider_token, &verified.access) {
+            (Some(authority), Access::Grant(grant)) => {
+                let token = authority.provider_access_token(grant).await;
+                Some(outgoing::bearer(token.map_err(|error| self.refuse_provider(&error))?.expose()))
+            }
+            _ => outgoing.authorization.clone(),
         };
-        Ok(Admitted { grant: Arc::clone(&verified.grant), identity: Arc::clone(&outgoing.identity), authorization })
+        Ok(Admitted { access: verified.access.clone(), identity: Arc::clone(&outgoing.identity), authorization })
+    }
+
+    fn count(&self, outcome: Verification) {
+        self.metrics.verification(self.verifier.credential(), outcome);
     }
 
     fn refuse(&self, outcome: Verification, refusal: Refusal) -> Refusal {
-        self.metrics.verification(outcome);
+        self.count(outcome);
         refusal
     }
 
@@ -191,6 +222,9 @@ impl Gate {
     fn refuse_token(&self, outcome: Verification) -> Refusal {
         let refusal = match outcome {
             Verification::StoreError => Challenge::unavailable("The server cannot check access tokens right now"),
+            Verification::KeysUnavailable | Verification::IntrospectionFailed => {
+                Challenge::unavailable("The identity provider does not answer right now")
+            }
             Verification::Expired => self.challenge.invalid_token("The access token has expired"),
             Verification::Revoked => self.challenge.invalid_token("The access was revoked"),
             _ => self.challenge.invalid_token("The access token is not valid for this server"),

@@ -16,13 +16,13 @@ use tokio::task::AbortHandle;
 
 use crate::{
     authority::{self, Authority, ClientDocuments, Grants},
-    config::plan::{Plan, ProviderPlan, RoutePlan},
+    config::plan::{Mode, Plan, ProviderPlan, RoutePlan},
     edge::{self, Surface},
     egress::{Egress, EgressError, Reach},
     endpoint::{self, Endpoints, ServerFacts, limiter::Limiters, memory::Memory},
     flow::Flows,
     forward::{Backend, Forwarder, TlsError},
-    gate::{self, Gate},
+    gate::{self, Gate, Issued},
     keys::KeyRing,
     metrics::{Metrics, ProviderMetrics},
     provider::{Provider, Readiness, tokens::TokenSource},
@@ -196,9 +196,9 @@ impl Live {
             .collect();
         let mut runtimes = Vec::with_capacity(plan.providers.len());
         for provider in &plan.providers {
-            // Another document is another provider, whatever its name: it has nothing of the old one.
-            let before =
-                known.get(provider.name.as_str()).filter(|known| known.core.plan.source() == provider.source());
+            // Another document is another provider, whatever its name, and with another mode people
+            // come in another way: it has nothing of the old one.
+            let before = known.get(provider.name.as_str()).filter(|known| known.core.plan.is_same_way_in(provider));
             let runtime = match before {
                 Some(same) if same.core.is_for(provider, &server) && Arc::ptr_eq(&same.limiters, &limiters) => {
                     Arc::clone(same)
@@ -379,8 +379,7 @@ impl Core {
             plan: Arc::clone(route),
             issuer: self.plan.issuer.clone(),
             keys: Arc::clone(&shared.keys),
-            grants: Arc::clone(&self.grants),
-            authority: Arc::clone(&self.authority),
+            issued: self.issued(),
             flows: Arc::clone(&shared.flows),
             clock: shared.clock.clone(),
             metrics: self.metrics.clone(),
@@ -404,6 +403,18 @@ impl Core {
         )));
         self.backends.push(backend);
         Ok(())
+    }
+
+    /// Whose tokens open the routes.
+    fn issued(&self) -> Issued {
+        match (self.plan.mode, &self.plan.access_tokens) {
+            (Mode::Remote, Some(plan)) => Issued::ByProvider {
+                provider: Arc::clone(&self.upstream.provider),
+                plan: plan.clone(),
+                end_of_provider: self.grants.end_of_provider(),
+            },
+            _ => Issued::ByUs { grants: Arc::clone(&self.grants), authority: Arc::clone(&self.authority) },
+        }
     }
 
     fn backend(&self, route: &Arc<RoutePlan>) -> Option<&Arc<Backend>> {

@@ -4,13 +4,16 @@
 //! A provider that is down never stops the process: it is "not ready", tried again in the
 //! background and whenever somebody wants to sign in, and what was once learnt stays in use.
 
+mod access_token;
 mod authorize;
 mod claims;
 mod client_auth;
+mod client_request;
 mod discovery;
 mod error;
 mod hints;
 mod http_client;
+mod introspection;
 mod keys;
 mod login;
 mod metadata;
@@ -25,6 +28,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use serde_json::Value;
 use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{
@@ -39,8 +43,10 @@ use crate::{
 use discovery::{Discovered, DiscoveryError};
 use error::clean;
 use http_client::Http;
+use introspection::Introspection;
 use keys::{KeySet, Keys, KeysError};
 
+pub use access_token::{AccessTokenError, ProviderAccess};
 pub use error::LoginError;
 pub use hints::{Hints, Wishes};
 pub use login::{CallbackParameters, Login};
@@ -61,6 +67,7 @@ pub struct Provider {
     metrics: ProviderMetrics,
     discovered: ArcSwapOption<Discovered>,
     keys: Keys,
+    introspection: Introspection,
     last_failure: ArcSwapOption<String>,
     /// When the last attempt ended; held while one runs, so that there is one.
     attempt: Mutex<Option<Timestamp>>,
@@ -131,6 +138,7 @@ impl Provider {
             metrics,
             discovered: ArcSwapOption::new(discovered.map(Arc::new)),
             keys: Keys::starting_with(keys),
+            introspection: Introspection::new(),
             last_failure: ArcSwapOption::empty(),
             attempt: Mutex::new(None),
         })
@@ -159,6 +167,16 @@ impl Provider {
             discovery_at: discovered.as_ref().and_then(|known| known.at),
             jwks_at: self.keys.current().map(|keys| keys.at),
         }
+    }
+
+    /// The provider's issuer, byte for byte, once it is known.
+    pub fn issuer(&self) -> Option<String> {
+        self.discovered.load().as_ref().map(|known| known.issuer.to_string())
+    }
+
+    /// The provider's metadata document as it was fetched last.
+    pub fn metadata(&self) -> Option<Value> {
+        self.discovered.load().as_ref().map(|known| known.document.to_value())
     }
 
     /// The metadata, if the keys are known too that sign-in needs.

@@ -8,7 +8,7 @@ pub mod path;
 
 use std::collections::HashMap;
 
-use crate::config::plan::{Plan, ProviderPlan};
+use crate::config::plan::{Mode, Plan, ProviderPlan};
 use path::PathError;
 
 /// RFC 9728 section 3.
@@ -203,7 +203,10 @@ impl Layout {
             ("/revoke", Endpoint::Revoke),
             ("/.well-known/jwks.json", Endpoint::Jwks),
         ];
-        for (path, endpoint) in own {
+        // In remote mode the provider is the authorization server; our keys are for what we sign for
+        // backends.
+        let is_ours = |endpoint| provider.mode == Mode::Proxy || endpoint == Endpoint::Jwks;
+        for (path, endpoint) in own.into_iter().filter(|(_, endpoint)| is_ours(*endpoint)) {
             self.exact(&provider.path(path), mount, endpoint, &provider.name)?;
         }
         let mut places = server_metadata_places(&provider.mount);

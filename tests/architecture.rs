@@ -42,7 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("entrance", &["listener"]),
     ("flow", &["metrics", "seal"]),
     ("forward", &["answer", "config", "metrics"]),
-    ("gate", &["answer", "authority", "config", "flow", "keys", "metrics", "seal", "store"]),
+    ("gate", &["answer", "authority", "config", "flow", "keys", "metrics", "provider", "seal", "store"]),
     ("identity", &[]),
     ("keys", &["config", "metrics", "seal", "store"]),
     ("listener", &["config", "metrics"]),

@@ -5,10 +5,12 @@ use std::{fs, path::Path};
 use vestibule::config;
 
 /// What the examples ask the reader to set.
-const VARIABLES: [(&str, &str); 3] = [
+const VARIABLES: [(&str, &str); 5] = [
     ("OIDC_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration"),
     ("OIDC_CLIENT_ID", "an-application"),
     ("OIDC_CLIENT_SECRET", "a-secret-of-the-application"),
+    ("INTROSPECTION_CLIENT_ID", "the-gateway"),
+    ("INTROSPECTION_CLIENT_SECRET", "a-secret-of-the-gateway"),
 ];
 
 #[test]

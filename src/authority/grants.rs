@@ -5,17 +5,16 @@
 //! and every open stream at once. A state lives as long as somebody holds it; the store is asked
 //! when nobody does.
 
+mod end;
 pub(super) mod record;
 mod state;
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, Weak};
 
 use dashmap::{DashMap, Entry};
 use serde::{Deserialize, Serialize};
 
+pub use end::End;
 pub use state::GrantState;
 pub(super) use state::Turn;
 
@@ -46,7 +45,7 @@ pub struct Grants {
     metrics: ProviderMetrics,
     held: Registry,
     /// The provider is gone, and its grants with it.
-    closed: Arc<AtomicBool>,
+    closed: Arc<End>,
 }
 
 /// Grants deleted in one step when their provider is gone.
@@ -128,7 +127,7 @@ impl Grants {
     /// The provider is gone: every grant ends here at once, on open streams too, and none is found
     /// or made any more. [`Grants::delete_all`] then ends them in the store.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
+        self.closed.reach();
         // Upgraded first, marked and dropped after: a state that goes takes itself out of the map.
         let held: Vec<_> = self.held.iter().filter_map(|entry| entry.value().upgrade()).collect();
         for state in held {
@@ -136,9 +135,14 @@ impl Grants {
         }
     }
 
+    /// The end of everything that hangs on the provider alone.
+    pub fn end_of_provider(&self) -> Arc<End> {
+        Arc::clone(&self.closed)
+    }
+
     /// Whether the provider is gone.
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.closed.is_reached()
     }
 
     /// Deletes every grant of this provider from the store; returns how many there were.

@@ -55,12 +55,12 @@ impl Authority {
         metadata
     }
 
-    /// RFC 9728 section 2. `offline_access` is no business of a resource (RS-9), nor are the
+    /// RFC 9728 section 2, with the issuer of the route's tokens. `offline_access` is no business of a resource (RS-9), nor are the
     /// scopes that every sign-in has anyway.
-    pub fn resource_metadata(&self, route: &RoutePlan) -> Value {
+    pub fn resource_metadata(&self, route: &RoutePlan, issuer: &str) -> Value {
         let mut metadata = json!({
             "resource": route.resource.as_str(),
-            "authorization_servers": [self.plan.issuer.as_str()],
+            "authorization_servers": [issuer],
             "bearer_methods_supported": ["header"],
         });
         let scopes: Scopes = route.required_scopes.without(Scope::OFFLINE_ACCESS);

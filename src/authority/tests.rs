@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::plan::{
-        BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, ProtocolPlan, RoutePlan, SigningAlgorithm,
+        BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, Mode, ProtocolPlan, RoutePlan, SigningAlgorithm,
         StaticClient,
     },
     identity::Identity,
@@ -418,6 +418,8 @@ pub(super) fn plan() -> ProviderPlan {
         client_id: "at-the-provider".into(),
         client_secret: None,
         token_endpoint_auth_method: None,
+        mode: Mode::Proxy,
+        access_tokens: None,
         audience: None,
         required_scopes: scopes("openid"),
         valid_scopes: scopes("openid email read write"),

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::config::plan::{Plan, ProviderPlan, RoutePlan, StoragePlan};
+use crate::config::plan::{Mode, Plan, ProviderPlan, RoutePlan, StoragePlan};
 
 /// Columns of the labels.
 const LABEL: usize = 18;
@@ -37,6 +37,16 @@ fn write(text: &mut String, plan: &Plan) -> fmt::Result {
 
 fn write_provider(text: &mut String, origin: &str, provider: &ProviderPlan) -> fmt::Result {
     writeln!(text, "\nprovider {} (\"{}\") at {}", provider.name, provider.display_name, provider.mount)?;
+    match provider.mode {
+        Mode::Proxy => write_application(text, origin, provider)?,
+        Mode::Remote => {
+            line(text, 2, "tokens from", &format!("{}  <- clients register and sign in there", provider.source()))?;
+        }
+    }
+    provider.routes.iter().try_for_each(|route| write_route(text, origin, route))
+}
+
+fn write_application(text: &mut String, origin: &str, provider: &ProviderPlan) -> fmt::Result {
     line(text, 2, "callback URL", &format!("{}  <- enter this at the provider", provider.callback_url))?;
     let kind = if provider.client_secret.is_some() { "confidential" } else { "public" };
     let grants = if provider.offline_access { "authorization_code, refresh_token" } else { "authorization_code" };
@@ -45,8 +55,7 @@ fn write_provider(text: &mut String, origin: &str, provider: &ProviderPlan) -> f
     line(text, 2, "issuer", provider.issuer.as_str())?;
     let mount = provider.mount.trim_end_matches('/');
     line(text, 2, "metadata", &format!("{origin}/.well-known/oauth-authorization-server{mount}"))?;
-    line(text, 2, "sign-in from", provider.source())?;
-    provider.routes.iter().try_for_each(|route| write_route(text, origin, route))
+    line(text, 2, "sign-in from", provider.source())
 }
 
 fn write_route(text: &mut String, origin: &str, route: &RoutePlan) -> fmt::Result {
@@ -66,6 +75,25 @@ fn line(text: &mut String, indent: usize, label: &str, value: &str) -> fmt::Resu
 mod tests {
     use super::*;
     use crate::config::from_yaml;
+
+    #[test]
+    fn in_remote_mode_nothing_is_to_be_entered_at_the_provider() {
+        let plan = from_yaml(
+            r"
+public_url: https://mcp.example.com
+storage: memory
+providers:
+  own:
+    mode: remote
+    config_url: https://idp.example.com/.well-known/openid-configuration
+    routes:
+      - { path: /mcp, backend: 'http://127.0.0.1:3000/mcp' }
+",
+            &[],
+        )
+        .unwrap();
+        insta::assert_snapshot!(banner(&plan));
+    }
 
     #[test]
     fn everything_that_is_mounted_is_shown() {

@@ -3,6 +3,7 @@
 //! Pure, and it does not stop at the first mistake: whoever repairs a configuration sees all of
 //! them at once.
 
+mod access_tokens;
 mod application;
 mod endpoints;
 mod identity;

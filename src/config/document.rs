@@ -15,6 +15,7 @@
 //!    forgotten, and whether schema and `compile` disagree.
 
 pub mod described;
+pub mod introspection;
 pub mod keys;
 pub mod kind;
 pub mod provider;
@@ -28,6 +29,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use introspection::Introspection;
 use kind::{AuditPlace, SocketAddress, SocketAddressOrOff, WebUrl};
 pub use provider::{Client, IdentityMembers, Lifetimes, Provider};
 pub use route::{IdentityHeaders, Route};

@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     origin::child,
     plan::{
-        AuditPlan, BackendAuthorization, BackendPlan, ClientAuthMethod, IdentityHeaders, Lifetimes, LimitsPlan,
-        LogFormat, LogPlan, Plan, ProviderPlan, RoutePlan, SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
+        AccessTokenPlan, AuditPlan, BackendAuthorization, BackendPlan, ClientAuthMethod, IdentityHeaders,
+        IntrospectionPlan, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode, Plan, ProviderPlan, RoutePlan,
+        SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
     },
 };
 use crate::{oauth::RedirectUri, secret::Secret};
@@ -240,6 +241,8 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
         client_id,
         client_secret,
         token_endpoint_auth_method,
+        mode,
+        access_tokens,
         audience,
         required_scopes,
         valid_scopes,
@@ -265,13 +268,15 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
     protocol::facts(section, config_url.is_some(), protocol);
     section.fact("client_id", client_id);
     section.maybe_secret("client_secret", client_secret.as_ref());
-    let method = token_endpoint_auth_method.map(|method| match method {
-        ClientAuthMethod::Basic => "client_secret_basic",
-        ClientAuthMethod::Post => "client_secret_post",
-        ClientAuthMethod::None => "none",
-    });
-    section.fact("token_endpoint_auth_method", method.unwrap_or("by metadata"));
+    let method = token_endpoint_auth_method.map_or("by metadata", auth_method);
+    section.fact("token_endpoint_auth_method", method);
+    let mode = match mode {
+        Mode::Proxy => "proxy",
+        Mode::Remote => "remote",
+    };
+    section.fact("mode", mode);
     section.maybe("audience", audience.as_ref());
+    self::access_tokens(section, access_tokens.as_ref());
     section.list("required_scopes", required_scopes.iter());
     section.list("valid_scopes", valid_scopes.iter());
     section.fact("redirect_path", redirect_path);
@@ -293,6 +298,35 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
     section.fact("allow_insecure_http", allow_insecure_http);
     for plan in routes {
         route(&mut section.below(&format!("routes[{}]", plan.path)), plan);
+    }
+}
+
+fn access_tokens(section: &mut Section<'_>, plan: Option<&AccessTokenPlan>) {
+    let Some(AccessTokenPlan { audiences, scope_claims, introspection }) = plan else {
+        section.fact("access_tokens", "not looked at");
+        return;
+    };
+    section.list("access_tokens.audiences", audiences);
+    section.list("scope_claims", scope_claims);
+    let Some(plan) = introspection else { return };
+    let IntrospectionPlan { endpoint, client_id, client_secret, auth_method, cache_ttl, require_audience } = plan;
+    let mut section = section.below("introspection");
+    match endpoint {
+        Some(url) => section.fact("endpoint", url),
+        None => section.fact("endpoint", "by metadata"),
+    }
+    section.fact("client_id", client_id);
+    section.secret("client_secret", client_secret);
+    section.fact("auth_method", self::auth_method(*auth_method));
+    section.span("cache_ttl_seconds", *cache_ttl);
+    section.fact("require_audience", require_audience);
+}
+
+const fn auth_method(method: ClientAuthMethod) -> &'static str {
+    match method {
+        ClientAuthMethod::Basic => "client_secret_basic",
+        ClientAuthMethod::Post => "client_secret_post",
+        ClientAuthMethod::None => "none",
     }
 }
 

@@ -154,12 +154,17 @@ pub struct ProviderPlan {
     pub config_url: Option<Url>,
     /// How the provider is spoken to.
     pub protocol: ProtocolPlan,
-    /// The application's identifier at the provider.
+    /// The application's identifier at the provider; empty in [`Mode::Remote`].
     pub client_id: String,
     /// The application's secret; `None` for a public application.
     pub client_secret: Option<Secret>,
     /// How we authenticate at the provider's token endpoint; `None`: by its metadata, basic first.
     pub token_endpoint_auth_method: Option<ClientAuthMethod>,
+    /// Who runs the authorization server that clients meet.
+    pub mode: Mode,
+    /// How the provider's own access tokens are checked; `None`: they are not looked at, the ID
+    /// token says who signed in. Always there in [`Mode::Remote`].
+    pub access_tokens: Option<AccessTokenPlan>,
     /// `audience` parameter at authorize, exchange and refresh.
     pub audience: Option<String>,
     /// Asked for at every sign-in, and demanded of what the provider granted.
@@ -194,6 +199,43 @@ pub struct ProviderPlan {
     pub allow_insecure_http: bool,
     /// What is protected, in the order written.
     pub routes: Vec<Arc<RoutePlan>>,
+}
+
+/// Who runs the authorization server that clients meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// We do: clients register here and get tokens of ours; people sign in at the provider.
+    Proxy,
+    /// The provider does: clients register there and show its tokens here.
+    Remote,
+}
+
+/// How access tokens of the provider are checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessTokenPlan {
+    /// `aud` must be one of these; none, in [`Mode::Remote`] only: the route's own resource.
+    pub audiences: Vec<String>,
+    /// Claims that hold scopes.
+    pub scope_claims: Vec<String>,
+    /// Ask the provider about each token, instead of reading it as a JWT.
+    pub introspection: Option<IntrospectionPlan>,
+}
+
+/// How the provider is asked about tokens (RFC 7662).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntrospectionPlan {
+    /// `None`: the `introspection_endpoint` of the provider's metadata.
+    pub endpoint: Option<Url>,
+    /// With which this gateway proves itself there.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+    /// How both travel.
+    pub auth_method: ClientAuthMethod,
+    /// How long an answer holds: how late a revocation at the provider is seen.
+    pub cache_ttl: Duration,
+    /// Tokens whose answer names no audience are refused.
+    pub require_audience: bool,
 }
 
 /// RFC 6749 section 2.3.1, RFC 8414 `token_endpoint_auth_methods_supported`.
@@ -327,6 +369,13 @@ impl LimitsPlan {
     }
 }
 
+// === impl IntrospectionPlan ===
+
+impl IntrospectionPlan {
+    /// The longest [`cache_ttl`](Self::cache_ttl).
+    pub const LONGEST: Duration = Duration::from_mins(10);
+}
+
 // === impl ProviderPlan ===
 
 impl ProviderPlan {
@@ -339,6 +388,12 @@ impl ProviderPlan {
     /// The path of an endpoint below the mount; `path` starts with a slash.
     pub fn path(&self, path: &str) -> String {
         format!("{}{path}", self.mount.trim_end_matches('/'))
+    }
+
+    /// Whether grants and what was learnt belong to `other` too: the same provider, entered in the
+    /// same way.
+    pub fn is_same_way_in(&self, other: &Self) -> bool {
+        self.source() == other.source() && self.mode == other.mode
     }
 
     /// The route with this resource.

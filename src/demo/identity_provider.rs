@@ -1,7 +1,7 @@
 //! A small, correct OpenID provider for the demo and for tests, on loopback only.
 //!
 //! Code flow with PKCE S256, ES256 ID tokens, refresh rotation with reuse detection, user info,
-//! revocation (RFC 7009), `iss` in the answer (RFC 9207). Nobody has a password: a plain page asks
+//! revocation (RFC 7009), introspection (RFC 7662), `iss` in the answer (RFC 9207). Nobody has a password: a plain page asks
 //! who to be. Tests script its faults, turn it off and on, and read what it was sent.
 //!
 //! ```
@@ -19,6 +19,7 @@
 mod answer;
 mod authorize;
 mod dialect;
+mod direct;
 mod discovery;
 mod fault;
 mod form;
@@ -57,7 +58,7 @@ pub use self::{
     fault::{CallbackFault, Endpoint, Fault, Faults, IdTokenFault},
     key::Rotation,
     log::SeenRequest,
-    options::{Lifetimes, Options, RefreshTokens},
+    options::{AccessTokens, Lifetimes, Options, RefreshTokens},
     person::Person,
     running::{Running, SIGN_IN_PATH, SignInForm},
 };
@@ -152,6 +153,7 @@ impl Provider {
             "/token" => Some(Endpoint::Token),
             "/userinfo" => Some(Endpoint::UserInfo),
             "/revoke" => Some(Endpoint::Revoke),
+            "/introspect" => Some(Endpoint::Introspect),
             _ => None,
         }
     }
@@ -165,6 +167,7 @@ impl Provider {
             Endpoint::Token => token::token(self, headers, parameters),
             Endpoint::UserInfo => token::user_info(self, headers),
             Endpoint::Revoke => token::revoke(self, headers, parameters),
+            Endpoint::Introspect => token::introspect(self, headers, parameters),
         }
     }
 

@@ -251,6 +251,7 @@ const fn login_error(error: &LoginError) -> (AnswerError, &'static str) {
         LoginError::IssMismatch
         | LoginError::ExchangeFailed(_)
         | LoginError::IdTokenInvalid(_)
+        | LoginError::AccessTokenInvalid(_)
         | LoginError::NonceMismatch
         | LoginError::UserinfoFailed
         | LoginError::UserApi(_) => {

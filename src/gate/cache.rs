@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use moka::sync::Cache as Moka;
 
-use super::{outgoing::Outgoing, policy::Insufficient};
-use crate::{authority::GrantState, oauth::Scopes, time::Timestamp};
+use super::{Access, outgoing::Outgoing, policy::Insufficient};
+use crate::{oauth::Scopes, time::Timestamp};
 
 /// Tokens of one route that are known at one time.
 const CAPACITY: u64 = 10_000;
@@ -18,10 +18,10 @@ const TIME_TO_LIVE: Duration = Duration::from_mins(1);
 /// What is known of a verified token. Expiry and revocation are to be looked at on every use.
 #[derive(Debug)]
 pub(super) struct Verified {
-    /// Shared by all tokens of the grant; says whether it was revoked.
-    pub(super) grant: Arc<GrantState>,
-    /// The token's own end.
-    pub(super) expires_at: Timestamp,
+    /// Who calls; says whether that was revoked.
+    pub(super) access: Access,
+    /// The token's own end, if it has one.
+    pub(super) expires_at: Option<Timestamp>,
     /// What the token covers; the grant may cover more.
     pub(super) scopes: Scopes,
     /// Set if that is too little for the route.

@@ -21,7 +21,7 @@ const MAX_LENGTH: usize = 8 * 1024;
 pub(super) fn headers(
     names: &IdentityHeaders,
     identity: &Identity,
-    client: &ClientId,
+    client: Option<&ClientId>,
     scopes: &Scopes,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let email = identity.email.as_deref().filter(|_| identity.email_verified);
@@ -30,7 +30,7 @@ pub(super) fn headers(
         (&names.email, email.and_then(encode)),
         // Scopes are visible ASCII between single spaces.
         (&names.scopes, plain(&scopes.to_string())),
-        (&names.client, encode(client.as_str())),
+        (&names.client, client.and_then(|client| encode(client.as_str()))),
     ];
     values.into_iter().filter_map(|(name, value)| Some((name.clone()?, value?))).collect()
 }
@@ -66,7 +66,7 @@ mod tests {
         headers(
             &route.identity_headers,
             &identity,
-            &ClientId::parse("client").unwrap(),
+            Some(&ClientId::parse("client").unwrap()),
             &Scopes::parse("mcp read").unwrap(),
         )
         .into_iter()

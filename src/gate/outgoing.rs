@@ -7,9 +7,8 @@ use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
-use super::{cache::Verified, identity};
+use super::{Access, cache::Verified, identity};
 use crate::{
-    authority::{AccessTokenClaims, GrantState},
     config::plan::{BackendAuthorization, IdentityHeaders, RoutePlan},
     keys::{KeyError, KeyRing},
     oauth::{ClientId, Issuer, Scopes},
@@ -47,7 +46,8 @@ struct Assertion<'a> {
     iss: &'a str,
     aud: &'a str,
     sub: &'a str,
-    client_id: &'a ClientId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a ClientId>,
     scope: &'a Scopes,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
@@ -71,8 +71,8 @@ impl Composer {
     }
 
     /// The headers of a token that was just verified, still without an assertion.
-    pub(super) fn first(&self, grant: &GrantState, claims: &AccessTokenClaims) -> ArcSwap<Outgoing> {
-        let headers = identity::headers(&self.names, &grant.identity, &claims.client_id, &claims.scope);
+    pub(super) fn first(&self, access: &Access, scopes: &Scopes) -> ArcSwap<Outgoing> {
+        let headers = identity::headers(&self.names, access.identity(), access.client_id(), scopes);
         let asserts = self.assertion_as_authorization || self.names.assertion.is_some();
         let renew_at = asserts.then_some(Timestamp(0));
         ArcSwap::from_pointee(Outgoing { identity: headers.into(), authorization: None, renew_at })
@@ -104,12 +104,12 @@ impl Composer {
     }
 
     fn sign(&self, verified: &Verified, now: Timestamp) -> Result<String, KeyError> {
-        let identity = &verified.grant.identity;
+        let identity = verified.access.identity();
         let claims = Assertion {
             iss: self.issuer.as_str(),
             aud: &self.audience,
             sub: &identity.subject,
-            client_id: &verified.grant.client_id,
+            client_id: verified.access.client_id(),
             scope: &verified.scopes,
             email: identity.email.as_deref().filter(|_| identity.email_verified),
             name: identity.name.as_deref(),

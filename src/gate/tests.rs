@@ -27,8 +27,7 @@ fn gate(world: &World, route: usize) -> Gate {
         plan: Arc::clone(&world.plan.routes[route]),
         issuer: world.plan.issuer.clone(),
         keys: Arc::clone(&world.keys),
-        grants: Arc::clone(&world.grants),
-        authority: Arc::clone(&world.authority),
+        issued: Issued::ByUs { grants: Arc::clone(&world.grants), authority: Arc::clone(&world.authority) },
         flows: Arc::new(crate::flow::Flows::new(world.clock.clone())),
         clock: world.clock.clone(),
         metrics: world.provider_metrics.clone(),
@@ -65,7 +64,7 @@ async fn a_good_token_is_admitted_and_known_the_second_time() {
     let token = world.token("/mcp", "mcp read").await;
     for _ in 0..3 {
         let admitted = ask(&gate, &token).await.unwrap();
-        assert_eq!(admitted.grant.identity.subject, "alice");
+        assert_eq!(admitted.access.identity().subject, "alice");
         assert_eq!(admitted.authorization, None);
         let identity: Vec<_> = admitted.identity.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         assert_eq!(identity[0], ("x-user-subject", "alice".parse().unwrap()));

@@ -1,49 +1,121 @@
-//! A token that was not seen before: signature, issuer, audience, time, and its grant.
+//! A token that was not seen before: ours by signature, issuer, audience, time and its grant; the
+//! provider's as the provider's own part checks it.
 
 use std::sync::Arc;
 
+use super::{Access, Issued, access::TokenAccess};
 use crate::{
-    authority::{ACCESS_TOKEN_TYPE, AccessTokenClaims, GrantState, Grants},
+    authority::{ACCESS_TOKEN_TYPE, AccessTokenClaims, End, Grants},
+    config::plan::AccessTokenPlan,
     keys::{KeyRing, VerifyError},
-    metrics::outcome::Verification,
-    oauth::{Issuer, ResourceUri},
-    time::Timestamp,
+    metrics::outcome::{Credential, Verification},
+    oauth::{Issuer, ResourceUri, Scopes},
+    provider::Provider,
+    time::{Clock, Timestamp},
 };
 
 /// Verifies the tokens of one route.
 #[derive(Debug)]
-pub(super) struct Verifier {
-    pub(super) issuer: Issuer,
-    pub(super) resource: ResourceUri,
-    pub(super) keys: Arc<KeyRing>,
-    pub(super) grants: Arc<Grants>,
+pub(super) enum Verifier {
+    /// Those that we issue.
+    Own { issuer: Issuer, resource: ResourceUri, keys: Arc<KeyRing>, grants: Arc<Grants> },
+    /// Those that the provider issues.
+    Provider {
+        provider: Arc<Provider>,
+        plan: AccessTokenPlan,
+        audiences: Vec<String>,
+        end_of_provider: Arc<End>,
+        clock: Clock,
+    },
+}
+
+/// A good token.
+pub(super) struct Good {
+    pub(super) access: Access,
+    pub(super) scopes: Scopes,
+    /// The token's own end, if it has one.
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 // === impl Verifier ===
 
 impl Verifier {
-    /// The claims of a good token and the state of its grant.
+    pub(super) fn new(of: &Issued, issuer: Issuer, resource: ResourceUri, keys: Arc<KeyRing>, clock: Clock) -> Self {
+        match of {
+            Issued::ByUs { grants, .. } => Self::Own { issuer, resource, keys, grants: Arc::clone(grants) },
+            Issued::ByProvider { provider, plan, end_of_provider } => Self::Provider {
+                provider: Arc::clone(provider),
+                audiences: match plan.audiences.as_slice() {
+                    [] => vec![resource.to_string()],
+                    audiences => audiences.to_vec(),
+                },
+                plan: plan.clone(),
+                end_of_provider: Arc::clone(end_of_provider),
+                clock,
+            },
+        }
+    }
+
+    /// What is counted.
+    pub(super) fn credential(&self) -> Credential {
+        match self {
+            Self::Provider { plan: AccessTokenPlan { introspection: Some(_), .. }, .. } => Credential::Opaque,
+            Self::Own { .. } | Self::Provider { .. } => Credential::Jwt,
+        }
+    }
+
+    /// What a good token gives.
     ///
     /// # Errors
     /// The outcome to count; everything but `Valid`.
-    pub(super) async fn verify(
-        &self,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<(AccessTokenClaims, Arc<GrantState>), Verification> {
-        let claims: AccessTokenClaims = self
-            .keys
-            .verify(token, ACCESS_TOKEN_TYPE, &self.issuer, self.resource.as_str(), now)
-            .map_err(VerifyError::outcome)?;
-        let grant = self.grants.state(&claims.sid).await.map_err(|error| {
-            tracing::warn!(%error, "a grant could not be looked up");
-            Verification::StoreError
-        })?;
-        let grant = grant.ok_or(Verification::Revoked)?;
-        // We made both, so this cannot differ; if it ever does, nobody passes.
-        let same = grant.client_id == claims.client_id
-            && grant.resource == self.resource
-            && grant.identity.subject == claims.sub;
-        if same { Ok((claims, grant)) } else { Err(Verification::Malformed) }
+    pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Result<Good, Verification> {
+        match self {
+            Self::Own { issuer, resource, keys, grants } => own(token, now, issuer, resource, keys, grants).await,
+            Self::Provider { provider, plan, audiences, end_of_provider, clock } => {
+                let found = provider.check_access_token(plan, token, audiences).await.map_err(|error| {
+                    // Clients are told nothing of it; an operator who wonders turns this on.
+                    tracing::debug!(%error, "an access token of the provider is refused");
+                    error.outcome()
+                })?;
+                let (scopes, expires_at) = (found.scopes.clone(), found.expires_at);
+                let (end_of_provider, clock) = (Arc::clone(end_of_provider), clock.clone());
+                let access = Access::Token(Arc::new(TokenAccess { found, end_of_provider, clock }));
+                Ok(Good { access, scopes, expires_at })
+            }
+        }
+    }
+
+    /// Whether what was found may still be used without a look at the provider.
+    pub(super) fn still_knows(&self, access: &Access, now: Timestamp) -> bool {
+        match (self, access) {
+            (Self::Provider { provider, .. }, Access::Token(token)) => provider.still_knows(&token.found, now),
+            (Self::Own { .. }, Access::Grant(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+async fn own(
+    token: &str,
+    now: Timestamp,
+    issuer: &Issuer,
+    resource: &ResourceUri,
+    keys: &KeyRing,
+    grants: &Grants,
+) -> Result<Good, Verification> {
+    let claims: AccessTokenClaims =
+        keys.verify(token, ACCESS_TOKEN_TYPE, issuer, resource.as_str(), now).map_err(VerifyError::outcome)?;
+    let grant = grants.state(&claims.sid).await.map_err(|error| {
+        tracing::warn!(%error, "a grant could not be looked up");
+        Verification::StoreError
+    })?;
+    let grant = grant.ok_or(Verification::Revoked)?;
+    // We made both, so this cannot differ; if it ever does, nobody passes.
+    let same =
+        grant.client_id == claims.client_id && grant.resource == *resource && grant.identity.subject == claims.sub;
+    if same {
+        Ok(Good { access: Access::Grant(grant), scopes: claims.scope, expires_at: Some(claims.exp) })
+    } else {
+        Err(Verification::Malformed)
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Shared;
 use crate::{
     authority::Grants,
-    config::plan::Plan,
+    config::plan::{Mode, Plan, ProviderPlan},
     metrics::outcome::RevocationInitiator,
     store::{
         CommitError, NEVER, StoreError, Table,
@@ -18,9 +18,8 @@ use crate::{
 
 const KEY: &[u8] = b"providers";
 
-/// Name to what makes the provider that one and no other ([`ProviderPlan::source`]).
-///
-/// [`ProviderPlan::source`]: crate::config::plan::ProviderPlan::source
+/// Name to what makes the provider that one and no other ([`ProviderPlan::source`]), and to how
+/// people come in.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Known(BTreeMap<String, String>);
 
@@ -33,7 +32,7 @@ impl Kind for Known {
 
 impl Known {
     fn of(plan: &Plan) -> Self {
-        Self(plan.providers.iter().map(|plan| (plan.name.clone(), plan.source().to_owned())).collect())
+        Self(plan.providers.iter().map(|plan| (plan.name.clone(), way_in(plan))).collect())
     }
 
     async fn write(&self, records: &Records) -> Result<(), StoreError> {
@@ -42,6 +41,14 @@ impl Known {
             CommitError::Store(error) => error,
             CommitError::Conflict => StoreError::Unavailable(error.to_string()),
         })
+    }
+}
+
+/// A provider in `mode: remote` has no grants; whatever it had before ends.
+fn way_in(plan: &ProviderPlan) -> String {
+    match plan.mode {
+        Mode::Proxy => plan.source().to_owned(),
+        Mode::Remote => format!("remote {}", plan.source()),
     }
 }
 

@@ -114,6 +114,7 @@ labels! {
         DuplicateParam = "duplicate_param" => User,
         ExchangeFailed = "exchange_failed" => Idp,
         IdTokenInvalid = "id_token_invalid" => Idp,
+        AccessTokenInvalid = "access_token_invalid" => Idp,
         NonceMismatch = "nonce_mismatch" => Idp,
         UserinfoFailed = "userinfo_failed" => Idp,
         PolicyDenied = "policy_denied" => User,
@@ -214,12 +215,14 @@ labels! {
         Revoked = "revoked" => Client,
         StoreError = "store_error" => Gateway,
         ProviderUnavailable = "provider_unavailable" => Idp,
+        KeysUnavailable = "keys_unavailable" => Idp,
+        IntrospectionFailed = "introspection_failed" => Idp,
     }
 }
 
 labels! {
     /// What was checked at the gate.
-    Credential { Jwt = "jwt" }
+    Credential { Jwt = "jwt", Opaque = "opaque" }
 }
 
 labels! {
@@ -247,6 +250,7 @@ labels! {
     /// The provider's endpoint that was asked.
     ProviderEndpoint {
         Discovery = "discovery", Jwks = "jwks", Token = "token", Userinfo = "userinfo", Revocation = "revocation",
+        Introspection = "introspection",
     }
 }
 

@@ -19,8 +19,8 @@ use super::{
 pub struct ProviderMetrics {
     all: Arc<Metrics>,
     name: Arc<str>,
-    verifications: Arc<[IntCounter]>,
-    verification_duration: Histogram,
+    /// In the order of [`Credential::ALL`].
+    verifications: Arc<[(Vec<IntCounter>, Histogram)]>,
 }
 
 // === impl ProviderMetrics ===
@@ -32,16 +32,16 @@ impl ProviderMetrics {
         families.begin("provider", name);
         families.provider_ready.with_label_values(&[name]);
         families.flows_in_progress.with_label_values(&[name]);
-        let credential = Credential::Jwt.as_str();
-        let counter = |o: &Verification| {
-            families.verifications.with_label_values(&[name, credential, o.as_str(), o.fault().as_str()])
+        let handles = |credential: &Credential| {
+            let credential = credential.as_str();
+            let counter = |outcome: &Verification| {
+                let labels = [name, credential, outcome.as_str(), outcome.fault().as_str()];
+                families.verifications.with_label_values(&labels)
+            };
+            let duration = families.verification_duration.with_label_values(&[name, credential]);
+            (Verification::ALL.iter().map(counter).collect(), duration)
         };
-        Self {
-            verifications: Verification::ALL.iter().map(counter).collect(),
-            verification_duration: families.verification_duration.with_label_values(&[name, credential]),
-            all: Arc::clone(all),
-            name: name.into(),
-        }
+        Self { verifications: Credential::ALL.iter().map(handles).collect(), all: Arc::clone(all), name: name.into() }
     }
 
     /// An authorization request ended.
@@ -151,15 +151,21 @@ impl ProviderMetrics {
     }
 
     /// A bearer token was checked. On the hot path: one atomic increment.
-    pub fn verification(&self, outcome: Verification) {
-        if let Some(counter) = position(Verification::ALL, outcome).and_then(|index| self.verifications.get(index)) {
-            counter.inc();
-        }
+    pub fn verification(&self, credential: Credential, outcome: Verification) {
+        let of_credential = position(Credential::ALL, credential).and_then(|index| self.verifications.get(index));
+        let counter = |(counters, _): &(Vec<IntCounter>, Histogram)| {
+            counters.get(position(Verification::ALL, outcome)?).map(IntCounter::inc)
+        };
+        of_credential.and_then(counter);
     }
 
     /// A check that the cache could not answer took this long.
-    pub fn verification_duration(&self, took: Duration) {
-        self.verification_duration.observe(took.as_secs_f64());
+    pub fn verification_duration(&self, credential: Credential, took: Duration) {
+        if let Some((_, duration)) =
+            position(Credential::ALL, credential).and_then(|index| self.verifications.get(index))
+        {
+            duration.observe(took.as_secs_f64());
+        }
     }
 
     /// A request to the provider ended; `result` is a status code or a fixed word (`timeout`).

@@ -65,13 +65,16 @@ pub(super) struct Discovered {
     pub(super) userinfo_endpoint: Option<Url>,
     /// RFC 7009.
     pub(super) revocation_endpoint: Option<Url>,
+    /// RFC 7662.
+    pub(super) introspection_endpoint: Option<Url>,
     /// Whether authorization responses name the issuer (RFC 9207).
     pub(super) iss: Iss,
     /// `offline_access` is among its scopes.
     pub(super) knows_offline_access: bool,
     /// When the document was fetched; `None`: there is none.
     pub(super) at: Option<Timestamp>,
-    document: Document,
+    /// As it came.
+    pub(super) document: Document,
     metadata: Metadata,
 }
 
@@ -187,6 +190,7 @@ impl Discovered {
             ("jwks_uri", metadata.jwks_uri.as_ref()),
             ("userinfo_endpoint", metadata.userinfo_endpoint.as_ref()),
             ("revocation_endpoint", metadata.revocation_endpoint.as_ref()),
+            ("introspection_endpoint", metadata.introspection_endpoint.as_ref()),
         ];
         for (member, url) in endpoints {
             if let Some(url) = url.filter(|url| !may_be_used(url, plan.allow_insecure_http)) {
@@ -234,6 +238,7 @@ impl Discovered {
             auth,
             userinfo_endpoint: metadata.userinfo_endpoint.clone(),
             revocation_endpoint: metadata.revocation_endpoint.clone(),
+            introspection_endpoint: metadata.introspection_endpoint.clone(),
             iss,
             knows_offline_access: metadata
                 .scopes_supported

@@ -24,6 +24,9 @@ pub enum LoginError {
     /// There is no ID token, or it fails a check.
     #[error("the identity provider's ID token is not acceptable: {0}")]
     IdTokenInvalid(String),
+    /// The access token is not for the configured audience, or fails another check.
+    #[error("the identity provider's access token is not acceptable: {0}")]
+    AccessTokenInvalid(String),
     /// The ID token is not for this sign-in.
     #[error("the ID token belongs to another sign-in")]
     NonceMismatch,
@@ -64,6 +67,7 @@ impl LoginError {
             Self::IssMismatch => Callback::IssMismatch,
             Self::ExchangeFailed(_) => Callback::ExchangeFailed,
             Self::IdTokenInvalid(_) => Callback::IdTokenInvalid,
+            Self::AccessTokenInvalid(_) => Callback::AccessTokenInvalid,
             Self::NonceMismatch => Callback::NonceMismatch,
             Self::UserinfoFailed | Self::UserApi(_) => Callback::UserinfoFailed,
             Self::PolicyDenied { .. } => Callback::PolicyDenied,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Provider,
+    access_token::AccessTokenError,
     claims::{self, ClaimsError},
     discovery::{Discovered, IdTokens, Iss, Says},
     error::{LoginError, TokenFailure, clean},
@@ -30,6 +31,13 @@ use crate::{
 
 /// Scopes that providers grant under other names, or grant and leave out of `scope`.
 const NOT_ECHOED: [&str; 6] = ["openid", "profile", "email", "address", "phone", oauth::Scope::OFFLINE_ACCESS];
+
+/// What an operator can do about it.
+const NOT_JWT: &str = "; let the provider issue JWTs for the API that is configured as `audience`, add `introspection` if \
+                       it offers that, or write `verify_id_token: true` to rely on the ID token alone";
+const WRONG_AUDIENCE: &str = "; register an API with that identifier at the provider and let this application ask for \
+                              it, write the other value as `audience`, or write `verify_id_token: true` to rely on the \
+                              ID token alone";
 
 /// What must come back with the browser for a sign-in to be finished. Secret: it lives sealed in
 /// the browser's cookie.
@@ -88,6 +96,7 @@ impl Provider {
             Says::UserApi { url, .. } => {
                 let tokens = self.tokens(&known, &response, None).map_err(LoginError::ExchangeFailed)?;
                 self.check_granted(tokens.scopes.as_ref())?;
+                self.check_given(&tokens).await?;
                 let identity = self.holder(&known, url, &tokens).await?;
                 Ok((identity, tokens))
             }
@@ -110,6 +119,7 @@ impl Provider {
             .map_err(|error: ClaimsError| LoginError::IdTokenInvalid(error.to_string()))?;
         let tokens = self.tokens(known, response, None).map_err(LoginError::ExchangeFailed)?;
         self.check_granted(tokens.scopes.as_ref())?;
+        self.check_given(&tokens).await?;
         if let Some(url) = known.userinfo_endpoint.as_ref().filter(|_| self.wants_user_info(&identity, &tokens)) {
             self.add_user_info(url, &tokens, &mut identity).await?;
         }
@@ -164,7 +174,7 @@ impl Provider {
         ) {
             let newer =
                 self.keys.after_unknown_kid(&keys, &id_tokens.jwks_uri, &self.http, &self.clock, &self.metrics).await;
-            if let Some(newer) = newer {
+            if let Some(newer) = newer.newer() {
                 result = self.check_id_token(known, id_tokens, id_token, nonce, &newer);
             }
         }
@@ -203,6 +213,24 @@ impl Provider {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The access token that the provider gave us is for the configured audience. Without one,
+    /// nothing is known about access tokens: the ID token alone says who signed in.
+    pub(super) async fn check_given(&self, tokens: &ProviderTokens) -> Result<(), LoginError> {
+        let Some(plan) = &self.plan.access_tokens else { return Ok(()) };
+        let checked = self.check_access_token(plan, &tokens.access_token, &plan.audiences).await;
+        checked.map(|_| ()).map_err(|error| match error {
+            error if error.is_unavailable() => LoginError::Unavailable(error.to_string()),
+            error => {
+                let help = match &error {
+                    AccessTokenError::NotJwt => NOT_JWT,
+                    AccessTokenError::Audience { .. } => WRONG_AUDIENCE,
+                    _ => "",
+                };
+                LoginError::AccessTokenInvalid(format!("{error}{help}"))
+            }
+        })
     }
 
     fn check_granted(&self, granted: Option<&Scopes>) -> Result<(), LoginError> {

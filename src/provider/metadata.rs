@@ -24,6 +24,8 @@ pub(super) struct Metadata {
     pub(super) token_endpoint: Option<Url>,
     pub(super) userinfo_endpoint: Option<Url>,
     pub(super) revocation_endpoint: Option<Url>,
+    /// RFC 7662.
+    pub(super) introspection_endpoint: Option<Url>,
     pub(super) jwks_uri: Option<Url>,
     #[serde(default, deserialize_with = "texts")]
     pub(super) id_token_signing_alg_values_supported: Option<Vec<String>>,
@@ -48,6 +50,11 @@ impl Document {
         let document = serde_json::from_slice(&body)
             .map_err(|source| DiscoveryError::NotMetadata { url: url.to_string(), source })?;
         Ok(Self(document))
+    }
+
+    /// All of it.
+    pub(super) fn to_value(&self) -> Value {
+        Value::Object(self.0.clone())
     }
 
     /// Reads it for a plan: what is configured counts, and without an issuer in the configuration

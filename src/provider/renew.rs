@@ -4,20 +4,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::{Engine, prelude::BASE64_STANDARD};
-use form_urlencoded::{Serializer, byte_serialize};
-use http::{
-    Method, Request,
-    header::{AUTHORIZATION, CONTENT_TYPE},
-};
 use openidconnect::{HttpRequest, OAuth2TokenResponse, RefreshToken, core::CoreTokenType};
 use url::Url;
 
 use super::{
     Provider,
     client_auth::ClientAuth,
+    client_request,
     discovery::{Discovered, Says},
-    error::TokenFailure,
+    error::{LoginError, TokenFailure},
     token_answer::TokenAnswer,
     tokens::{ProviderTokens, RenewError, TokenSource},
 };
@@ -55,7 +50,13 @@ impl TokenSource for Provider {
             TokenFailure::Unreachable(error) => RenewError::Unavailable(error.to_string()),
             TokenFailure::Useless(text) => RenewError::Unavailable(text),
         })?;
-        self.tokens(&known, &response, Some(tokens)).map_err(RenewError::Unavailable)
+        let renewed = self.tokens(&known, &response, Some(tokens)).map_err(RenewError::Unavailable)?;
+        // A wrong one will not be right the next time: only a new sign-in shows what is wrong.
+        self.check_given(&renewed).await.map_err(|error| match error {
+            LoginError::Unavailable(text) => RenewError::Unavailable(text),
+            error => RenewError::Ended(error.to_string()),
+        })?;
+        Ok(renewed)
     }
 
     async fn revoke(&self, tokens: &ProviderTokens) {
@@ -138,33 +139,12 @@ impl Provider {
         })
     }
 
-    /// The request of RFC 7009 section 2.1. openidconnect's own refuses plain http, which the plan
-    /// may allow.
     fn revocation(&self, url: &Url, auth: &ClientAuth, tokens: &ProviderTokens) -> Result<HttpRequest, http::Error> {
         let (token, hint) = match &tokens.refresh_token {
             Some(refresh_token) => (refresh_token, "refresh_token"),
             None => (&tokens.access_token, "access_token"),
         };
-        let client_id = self.plan.client_id.as_str();
-        let mut form = Serializer::new(String::new());
-        form.append_pair("token", token).append_pair("token_type_hint", hint);
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(url.as_str())
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        match auth {
-            ClientAuth::Basic(secret) => {
-                let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                let pair = format!("{}:{}", encoded(client_id), encoded(secret.expose()));
-                request = request.header(AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(pair)));
-            }
-            ClientAuth::Post(secret) => {
-                form.append_pair("client_id", client_id).append_pair("client_secret", secret.expose());
-            }
-            ClientAuth::None => {
-                form.append_pair("client_id", client_id);
-            }
-        }
-        request.body(form.finish().into_bytes())
+        let pairs = [("token", token.as_str()), ("token_type_hint", hint)];
+        client_request::post(url, &self.plan.client_id, auth, &pairs)
     }
 }

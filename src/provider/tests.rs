@@ -1,7 +1,9 @@
 //! Against a scriptable provider over a loopback socket.
 
+mod access_token;
 mod demo;
 mod fixture;
+mod introspection;
 mod login;
 mod plain;
 mod protocol;

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::finding::Finding;
 use crate::{
-    config::plan::{ClientAuthMethod, JwsAlgorithm, ProviderPlan},
+    config::plan::{ClientAuthMethod, JwsAlgorithm, Mode, ProviderPlan},
     oauth::Scope,
 };
 
@@ -42,6 +42,12 @@ pub(super) fn examine_written(document: &Value, plan: &ProviderPlan) -> Vec<Find
 pub(super) fn examine(document: &Value, plan: &ProviderPlan) -> Vec<Finding> {
     let mut found = vec![issuer(document, plan)];
     found.extend(endpoints(document, plan));
+    if plan.mode == Mode::Remote {
+        found.push(pkce(document));
+        found.push(registration(document));
+        found.extend(introspection(document, plan));
+        return found;
+    }
     found.push(response_types(document));
     found.push(pkce(document));
     found.push(client_authentication(document, plan));
@@ -141,6 +147,35 @@ fn pkce(document: &Value) -> Finding {
             Finding::warning("pkce", "the provider does not say whether it knows S256", help)
         }
     }
+}
+
+/// In remote mode, clients that were never here before need a way to become known there.
+fn registration(document: &Value) -> Finding {
+    const ABOUT: &str = "registration";
+    let by_document = document.get("client_id_metadata_document_supported").and_then(Value::as_bool) == Some(true);
+    match (document.get("registration_endpoint"), by_document) {
+        (Some(_), true) => Finding::ok(ABOUT, "dynamic, and by client ID metadata documents"),
+        (Some(_), false) => Finding::ok(ABOUT, "dynamic"),
+        (None, true) => Finding::ok(ABOUT, "by client ID metadata documents"),
+        (None, false) => {
+            let help =
+                "switch dynamic client registration on there, or write `mode: proxy`: then clients register here";
+            Finding::warning(ABOUT, "the provider names no way for clients to register", help)
+        }
+    }
+}
+
+fn introspection(document: &Value, plan: &ProviderPlan) -> Option<Finding> {
+    const ABOUT: &str = "introspection";
+    let introspection = plan.access_tokens.as_ref()?.introspection.as_ref()?;
+    Some(match (&introspection.endpoint, document.get("introspection_endpoint").and_then(Value::as_str)) {
+        (Some(url), _) => Finding::ok(ABOUT, format!("{url}, as configured")),
+        (None, Some(url)) => Finding::ok(ABOUT, url),
+        (None, None) => {
+            let help = "write `introspection.endpoint`, if the provider has one";
+            Finding::error(ABOUT, "the metadata name no introspection_endpoint", help)
+        }
+    })
 }
 
 fn client_authentication(document: &Value, plan: &ProviderPlan) -> Finding {

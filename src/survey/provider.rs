@@ -15,7 +15,7 @@ use super::{
     metadata,
 };
 use crate::{
-    config::plan::ProviderPlan,
+    config::plan::{Mode, ProviderPlan},
     egress::{Egress, EgressError},
     metrics::Metrics,
     provider::Provider,
@@ -207,8 +207,21 @@ async fn sign_in(
         .then(|| Finding::error("sign-in", reason, "this has to be right at the provider before people can sign in"))
 }
 
+/// What clients ask the provider for: one of these has to be in `aud`.
+fn remote(plan: &ProviderPlan) -> Vec<(&'static str, String)> {
+    let audiences = plan.access_tokens.as_ref().map_or(&[][..], |plan| plan.audiences.as_slice());
+    if audiences.is_empty() {
+        plan.routes.iter().map(|route| ("resource", route.resource.to_string())).collect()
+    } else {
+        audiences.iter().map(|audience| ("audience", audience.clone())).collect()
+    }
+}
+
 /// What to enter at the provider.
 fn enter(plan: &ProviderPlan, offered: &[&str]) -> Vec<(&'static str, String)> {
+    if plan.mode == Mode::Remote {
+        return remote(plan);
+    }
     let method = metadata::our_method(offered, plan);
     let kind =
         if plan.client_secret.is_some() { "confidential (web application)" } else { "public (native application)" };

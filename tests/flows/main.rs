@@ -23,6 +23,7 @@ mod plain_oauth;
 mod provider_trouble;
 mod redirect_uris;
 mod registration;
+mod remote;
 mod resources;
 mod restart;
 mod scopes;

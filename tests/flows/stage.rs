@@ -131,6 +131,34 @@ impl Stage {
         }
     }
 
+    /// One provider in `mode: remote` with these further lines in its block (indented by four).
+    pub async fn remote(
+        options: Options,
+        up: bool,
+        lines: impl FnOnce(&identity_provider::Running, &str) -> String,
+    ) -> Self {
+        let provider = DemoIdentityProvider::start(options).await.unwrap();
+        if !up {
+            provider.down();
+        }
+        let backend = backend().await;
+        let port = free_port();
+        let lines = lines(&provider, &backend.url());
+        let block = format!("  demo:\n    mode: remote\n    config_url: {}\n{lines}", provider.config_url());
+        let gateway = server::start(plan(port, "{ backend: memory }", &block)).await.unwrap();
+        let origin = format!("http://127.0.0.1:{port}");
+        let resource = format!("{origin}/mcp");
+        let stage = Self { origin, resource, provider, _others: Vec::new(), _backend: backend, gateway };
+        if up {
+            stage.until_ready().await;
+        }
+        stage
+    }
+
+    pub fn provider(&self) -> &identity_provider::Running {
+        &self.provider
+    }
+
     /// Two providers, mounted at `/first` and `/second`.
     pub async fn start_two_providers() -> Self {
         let first = DemoIdentityProvider::start(Options::default()).await.unwrap();

@@ -136,3 +136,41 @@ async fn a_remounted_provider_moves() {
     assert_eq!(world.place.get("/moved/mcp", &refreshed.access).await.status(), StatusCode::OK);
     world.stop().await;
 }
+
+/// Another `mode` is another way in: grants of the one end, tokens of the provider open the other.
+#[tokio::test]
+async fn another_mode_is_another_provider() {
+    let place = Place::new().await;
+    let proxy = place.head() + &place.block("demo", "", &["/mcp"]);
+    let remote = place.head()
+        + &format!(
+            "  demo:\n    mode: remote\n    config_url: {}\n    routes: [{{ path: /mcp, backend: \"http://127.0.0.1:{}\" }}]\n",
+            place.provider.config_url(),
+            place.backend.port
+        );
+    std::fs::write(place.config(), &proxy).unwrap();
+    let world = World::follow(place, NEVER).await;
+    world.place.until_metric("vestibule_provider_ready{provider=\"demo\"}", "1").await;
+    let client = Client::discover(&world.place.url("/mcp")).await;
+    let ours = client.tokens("ada").await;
+    let theirs = world.place.provider.access_token("ada", Some(&world.place.url("/mcp")), "").unwrap();
+    let mut events = world.place.get("/mcp/events", &ours.access).await;
+    assert!(events.chunk().await.unwrap().is_some());
+    assert_eq!(world.place.get("/mcp", &theirs).await.status(), StatusCode::UNAUTHORIZED);
+
+    world.applied(&remote).await;
+    world.place.until_metric("vestibule_provider_ready{provider=\"demo\"}", "1").await;
+    let ends = async { while let Ok(Some(_)) = events.chunk().await {} };
+    tokio::time::timeout(Duration::from_secs(1), ends).await.expect("the open stream ends");
+    assert_eq!(world.place.get("/mcp", &ours.access).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(world.place.get("/mcp", &theirs).await.status(), StatusCode::OK);
+    assert_eq!(client.refresh(ours.refresh_token()).await.status(), StatusCode::NOT_FOUND);
+    let mut events = world.place.get("/mcp/events", &theirs).await;
+    assert!(events.chunk().await.unwrap().is_some());
+
+    world.applied(&proxy).await;
+    let ends = async { while let Ok(Some(_)) = events.chunk().await {} };
+    tokio::time::timeout(Duration::from_secs(1), ends).await.expect("the stream of the provider's token ends");
+    assert_eq!(world.place.get("/mcp", &theirs).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(world.place.get("/mcp", &ours.access).await.status(), StatusCode::UNAUTHORIZED, "the grant is gone");
+}

@@ -28,7 +28,7 @@ use vestibule::{
     endpoint::{self, Endpoints, ServerFacts, limiter::Limiters, memory::Memory},
     flow::Flows,
     forward::Forwarder,
-    gate::{self, Gate},
+    gate::{self, Gate, Issued},
     listener::{Drained, Listener},
     provider::Provider,
 };
@@ -150,8 +150,7 @@ fn surface(plan: &Plan, world: &World) -> Surface {
             plan: Arc::clone(route),
             issuer: world.plan.issuer.clone(),
             keys: Arc::clone(&world.keys),
-            grants: Arc::clone(&world.grants),
-            authority: Arc::clone(&world.authority),
+            issued: Issued::ByUs { grants: Arc::clone(&world.grants), authority: Arc::clone(&world.authority) },
             flows: Arc::clone(&flows),
             clock: world.clock.clone(),
             metrics: world.provider_metrics.clone(),

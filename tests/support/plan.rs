@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use url::Url;
 use vestibule::{
     config::plan::{
-        AuditPlan, BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat, LogPlan, Plan,
-        ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm, StoragePlan,
+        AuditPlan, BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode,
+        Plan, ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm, StoragePlan,
     },
     oauth::{Issuer, ResourceUri, Scopes},
 };
@@ -54,6 +54,8 @@ pub(crate) fn provider(public_url: &Url, name: &str, mount: &str, routes: &[&str
         client_id: "vestibule".to_owned(),
         client_secret: None,
         token_endpoint_auth_method: None,
+        mode: Mode::Proxy,
+        access_tokens: None,
         audience: None,
         required_scopes: Scopes::parse("mcp").unwrap(),
         valid_scopes: Scopes::parse("mcp read write").unwrap(),

@@ -2,15 +2,15 @@
 
 use std::sync::{
     Arc, Weak,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    GrantId,
+    End, GrantId,
     record::{Due, GrantRecord, Life},
 };
 use crate::{
@@ -36,8 +36,7 @@ pub struct GrantState {
     pub resource: ResourceUri,
     /// The grant ends then, however often it is refreshed.
     pub expires_at: Timestamp,
-    revoked: AtomicBool,
-    revocation: Notify,
+    revocation: End,
     provider_token: ArcSwap<ProviderToken>,
     turn: Arc<Mutex<()>>,
     failures: AtomicU64,
@@ -72,8 +71,7 @@ impl GrantState {
             scopes: record.scopes.clone(),
             resource: record.resource.clone(),
             expires_at: record.ends_at,
-            revoked: AtomicBool::new(false),
-            revocation: Notify::new(),
+            revocation: End::default(),
             provider_token: ArcSwap::from_pointee(ProviderToken::of(record)),
             turn: Arc::default(),
             failures: AtomicU64::new(0),
@@ -83,23 +81,16 @@ impl GrantState {
 
     /// Whether the grant was revoked: one atomic read.
     pub fn is_revoked(&self) -> bool {
-        self.revoked.load(Ordering::Acquire)
+        self.revocation.is_reached()
     }
 
     /// Resolves when the grant is revoked; at once if it is.
     pub async fn revoked(&self) {
-        let notified = self.revocation.notified();
-        tokio::pin!(notified);
-        // From here on a revocation wakes this, so the look comes after.
-        notified.as_mut().enable();
-        if !self.is_revoked() {
-            notified.await;
-        }
+        self.revocation.reached().await;
     }
 
     pub(super) fn mark_revoked(&self) {
-        self.revoked.store(true, Ordering::Release);
-        self.revocation.notify_waiters();
+        self.revocation.reach();
     }
 
     pub(in crate::authority) fn provider_token(&self) -> Arc<ProviderToken> {

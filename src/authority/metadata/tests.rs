@@ -70,7 +70,8 @@ async fn as5_as21_what_is_advertised() {
 async fn r2_rs9_resource_metadata() {
     let kit = Kit::with(|plan| plan.issuer = issuer("/auth0")).await;
     assert_eq!(
-        kit.authority.resource_metadata(&route("/auth0/mcp", "read offline_access")),
+        kit.authority
+            .resource_metadata(&route("/auth0/mcp", "read offline_access"), kit.authority.plan().issuer.as_str()),
         json!({
             "resource": "https://g.example/auth0/mcp",
             "authorization_servers": ["https://g.example/auth0"],
@@ -78,7 +79,7 @@ async fn r2_rs9_resource_metadata() {
             "scopes_supported": ["read"],
         })
     );
-    let none = kit.authority.resource_metadata(&route("/", ""));
+    let none = kit.authority.resource_metadata(&route("/", ""), kit.authority.plan().issuer.as_str());
     assert_eq!(none["resource"], "https://g.example");
     assert!(none.get("scopes_supported").is_none());
 }

@@ -1,7 +1,6 @@
 //! The application at the identity provider: how it is known there, what is sent along.
 
 use super::{
-    provider::Preset,
     report::Report,
     value::{self, Refusal},
 };
@@ -15,7 +14,7 @@ use crate::{
 };
 
 /// Parameters that this gateway sets itself, and what to write instead.
-pub(super) const OWN_AUTHORIZE: [(&str, &str); 12] = [
+const OWN_AUTHORIZE: [(&str, &str); 12] = [
     ("audience", "write it as `audience` of the provider"),
     ("client_id", "write it as `client_id` of the provider"),
     ("code_challenge", "remove it: it is different at every sign-in"),
@@ -29,7 +28,7 @@ pub(super) const OWN_AUTHORIZE: [(&str, &str); 12] = [
     ("scope", "write it as `required_scopes` of the provider"),
     ("state", "remove it: it is different at every sign-in"),
 ];
-pub(super) const OWN_TOKEN: [(&str, &str); 8] = [
+const OWN_TOKEN: [(&str, &str); 8] = [
     ("audience", "write it as `audience` of the provider"),
     ("client_id", "write it as `client_id` of the provider"),
     ("client_secret", "write it as `client_secret` of the provider"),
@@ -45,6 +44,10 @@ pub(super) fn client_id(at: &str, provider: &Provider, report: &mut Report<'_>) 
         report.missing(at, "tv2ObNgaZAWWhhycr7Bz1LU2mxlnsmsB");
         return None;
     };
+    identifier(at, text, report)
+}
+
+pub(super) fn identifier(at: &str, text: &str, report: &mut Report<'_>) -> Option<String> {
     report.read(at, text.trim(), |text| {
         let visible = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
         match text {
@@ -91,34 +94,18 @@ pub(super) fn client_authentication(
     (secret, method)
 }
 
-pub(super) fn audience(
-    at: &str,
-    provider: &Provider,
-    preset: Option<Preset>,
-    report: &mut Report<'_>,
-) -> Option<String> {
-    match provider.audience.as_deref().map(str::trim) {
-        Some("") => {
-            report.error(at, "is empty").help("write the API's identifier, or remove `audience`");
-            None
-        }
-        Some(audience) => Some(audience.to_owned()),
-        None if preset == Some(Preset::Auth0) => {
-            report.key_error(at, "is missing: without it, Auth0 gives opaque tokens that no API can check").help(
-                "add `audience: https://api.example.com`, the identifier of the API in Auth0 (Applications > APIs)",
-            );
-            None
-        }
-        None => None,
-    }
+/// Parameters in the order written.
+type Pairs = Vec<(String, String)>;
+
+/// For the authorization endpoint, and for the token endpoint.
+pub(super) fn extra_params(at: &str, provider: &Provider, report: &mut Report<'_>) -> (Pairs, Pairs) {
+    let (authorize, token) = (provider.extra_authorize_params.as_ref(), provider.extra_token_params.as_ref());
+    let authorize = params(&child(at, "extra_authorize_params"), authorize, &OWN_AUTHORIZE, report);
+    let token = params(&child(at, "extra_token_params"), token, &OWN_TOKEN, report);
+    (authorize, token)
 }
 
-pub(super) fn extra_params(
-    at: &str,
-    params: Option<&Params>,
-    own: &[(&str, &str)],
-    report: &mut Report<'_>,
-) -> Vec<(String, String)> {
+fn params(at: &str, params: Option<&Params>, own: &[(&str, &str)], report: &mut Report<'_>) -> Pairs {
     let Some(params) = params else { return Vec::new() };
     let entries = match value::params(params) {
         Ok(entries) => entries,

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use url::Url;
 
 use super::{
+    access_tokens::{self, Application},
     application,
     endpoints::{self, Says},
     lifetimes,
@@ -22,7 +23,7 @@ use crate::{
             keys::{self, ONLY_PROVIDER},
         },
         origin::{child, item},
-        plan::ProviderPlan,
+        plan::{Mode, ProviderPlan},
     },
     oauth::{Issuer, RedirectUri},
 };
@@ -61,46 +62,39 @@ pub(super) fn compile(
     let says = Says::of(provider, strict);
     let place = endpoints::compile(&at, provider, says, allow_insecure_http, report);
     let protocol = protocol::compile(&at, provider, &place, (says, strict), report);
-    let client_id = application::client_id(&child(&at, "client_id"), provider, report);
+    let mode = access_tokens::mode(&at, provider, report);
+    let client_id = match mode {
+        Mode::Proxy => application::client_id(&child(&at, "client_id"), provider, report),
+        Mode::Remote => Some(String::new()),
+    };
     let (client_secret, auth_method) = application::client_authentication(&at, provider, report);
-    let audience = application::audience(&child(&at, "audience"), provider, preset, report);
-    let scopes = scopes::compile(&at, provider, says != Says::UserApi, report);
+    let application = Application {
+        client_id: client_id.as_deref().filter(|_| mode == Mode::Proxy),
+        client_secret: client_secret.as_ref().filter(|_| mode == Mode::Proxy),
+    };
+    let allowed = place.allow_insecure_http;
+    let access_tokens = access_tokens::compile(&at, provider, (mode, preset), &application, allowed, report);
+    if mode == Mode::Remote {
+        access_tokens::refuse_in_remote_mode(&at, provider, report);
+    }
+    let is_openid = says != Says::UserApi && mode == Mode::Proxy;
+    let scopes = scopes::compile(&at, provider, is_openid, report);
     let offline_access = offline_access(&child(&at, "offline_access"), provider, scopes.asks_offline_access, report);
     let mount = mount(&at, name, provider, is_only, report);
     let redirect_path = redirect_path(&child(&at, "redirect_path"), provider, report);
-    let extra_authorize_params = application::extra_params(
-        &child(&at, "extra_authorize_params"),
-        provider.extra_authorize_params.as_ref(),
-        &application::OWN_AUTHORIZE,
-        report,
-    );
-    let extra_token_params = application::extra_params(
-        &child(&at, "extra_token_params"),
-        provider.extra_token_params.as_ref(),
-        &application::OWN_TOKEN,
-        report,
-    );
+    let (extra_authorize_params, extra_token_params) = application::extra_params(&at, provider, report);
     let switch = |key: &str, scalar: Option<&Scalar>, report: &mut Report<'_>| {
         report.scalar(&child(&at, key), scalar, true, value::switch)
     };
     let dynamic_registration = switch("dynamic_registration", provider.dynamic_registration.as_ref(), report);
     let documents = provider.client_id_metadata_documents.as_ref();
     let client_id_metadata_documents = switch("client_id_metadata_documents", documents, report);
-    let schemes_at = child(&at, "private_use_schemes");
-    let private_use_schemes = provider
-        .private_use_schemes
-        .as_ref()
-        .map(|schemes| server::list(&schemes_at, Some(schemes), report, private_use_scheme));
+    let private_use_schemes = private_use_schemes(&child(&at, "private_use_schemes"), provider, report);
     let clients = static_client::compile(&child(&at, "clients"), &provider.clients, report);
     let lifetimes = lifetimes::compile(&child(&at, "lifetimes"), &provider.lifetimes, report);
     let timeout = timeout(&child(&at, "timeout_seconds"), provider, report);
 
-    if provider.routes.is_empty() {
-        let variable = keys::variable(&format!("{at}.routes[0].backend")).unwrap_or_default();
-        report.key_error(&child(&at, "routes"), "are missing: nothing is protected").help(format!(
-            "add `routes:`, below it `- path: /mcp` and `backend: http://127.0.0.1:3000/mcp`, or set {variable}"
-        ));
-    }
+    demand_routes(&at, provider, report);
     let route_place = route::Place { provider: name, mount: mount.as_deref(), public_url, listen };
     let mut route_paths = Vec::new();
     let mut routes = Vec::new();
@@ -116,7 +110,7 @@ pub(super) fn compile(
     let claims = mount.clone().map(|mount| Claims {
         name: name.to_owned(),
         at,
-        redirect_path: redirect_path.as_deref().map(|path| below(&mount, path)),
+        redirect_path: redirect_path.as_deref().filter(|_| mode == Mode::Proxy).map(|path| below(&mount, path)),
         mount,
         routes: route_paths,
     });
@@ -134,7 +128,9 @@ pub(super) fn compile(
             client_id: client_id?,
             client_secret,
             token_endpoint_auth_method: auth_method,
-            audience,
+            mode,
+            access_tokens: access_tokens.plan,
+            audience: access_tokens.audience,
             required_scopes: scopes.required,
             valid_scopes: scopes.valid,
             redirect_path,
@@ -152,6 +148,15 @@ pub(super) fn compile(
         })
     };
     Draft { plan: plan(), claims }
+}
+
+fn demand_routes(at: &str, provider: &Provider, report: &mut Report<'_>) {
+    if provider.routes.is_empty() {
+        let variable = keys::variable(&format!("{at}.routes[0].backend")).unwrap_or_default();
+        report.key_error(&child(at, "routes"), "are missing: nothing is protected").help(format!(
+            "add `routes:`, below it `- path: /mcp` and `backend: http://127.0.0.1:3000/mcp`, or set {variable}"
+        ));
+    }
 }
 
 fn check_name(at: &str, name: &str, report: &mut Report<'_>) {
@@ -217,6 +222,11 @@ fn timeout(at: &str, provider: &Provider, report: &mut Report<'_>) -> Duration {
     report.scalar(at, provider.timeout_seconds.as_ref(), DEFAULT_TIMEOUT, |text| {
         value::seconds(text, Duration::from_millis(10), Duration::from_mins(2))
     })
+}
+
+fn private_use_schemes(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<Vec<String>> {
+    let schemes = provider.private_use_schemes.as_ref()?;
+    Some(server::list(at, Some(schemes), report, private_use_scheme))
 }
 
 fn private_use_scheme(text: &str) -> Result<String, Refusal> {

@@ -7,7 +7,8 @@ use serde::{
 };
 
 use super::{
-    Client, Document, IdentityHeaders, IdentityMembers, Lifetimes, Limits, LogTable, Provider, Route, StorageTable, Tls,
+    Client, Document, IdentityHeaders, IdentityMembers, Introspection, Lifetimes, Limits, LogTable, Provider, Route,
+    StorageTable, Tls,
 };
 
 /// Keys whose values are never shown, wherever they stand. `key` is a path, unless somebody wrote
@@ -50,7 +51,7 @@ pub fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
 /// Every key as a path; `<name>` stands for a provider's name, `[]` for a list's item.
 pub fn all() -> Vec<String> {
     const PROVIDER: &str = "providers.<name>";
-    let tables: [(&str, &[&str]); 11] = [
+    let tables: [(&str, &[&str]); 12] = [
         ("", of::<Document>()),
         ("tls", of::<Tls>()),
         ("storage", of::<StorageTable>()),
@@ -58,6 +59,7 @@ pub fn all() -> Vec<String> {
         ("log", of::<LogTable>()),
         (PROVIDER, of::<Provider>()),
         ("providers.<name>.identity", of::<IdentityMembers>()),
+        ("providers.<name>.introspection", of::<Introspection>()),
         ("providers.<name>.clients[]", of::<Client>()),
         ("providers.<name>.lifetimes", of::<Lifetimes>()),
         ("providers.<name>.routes[]", of::<Route>()),
@@ -82,7 +84,7 @@ pub fn variable(path: &str) -> Option<String> {
     let (name, key) = rest.split_once('.')?;
     let block = if name == ONLY_PROVIDER { String::new() } else { format!("{}_", capitals(name)) };
     let key = match key.split_once('[') {
-        None if matches!(key, "routes" | "clients" | "lifetimes" | "identity") => return None,
+        None if matches!(key, "routes" | "clients" | "lifetimes" | "identity" | "introspection") => return None,
         None => capitals(key),
         Some(("routes", rest)) => match rest.split_once("].")?.1 {
             "identity_headers" => return None,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
+    introspection::Introspection,
     kind::{Algorithms, Duration, Member, MemberOrSwitch, Seconds, Switch, UrlPath, WebUrl},
     route::Route,
     value::{List, Params, Scalar, SecretSource},
@@ -17,6 +18,10 @@ pub struct Provider {
     /// and demands an `audience`.
     #[schemars(extend("enum" = ["oidc", "auth0"]))]
     pub preset: Option<String>,
+    /// Who registers clients and issues their tokens: `proxy`, Vestibule, or `remote`, the
+    /// [provider itself](#the-providers-own-tokens); default `proxy`.
+    #[schemars(extend("enum" = ["proxy", "remote"]))]
+    pub mode: Option<String>,
     /// What people read on the consent page; default: the preset's, else the provider's name.
     pub display_name: Option<String>,
     /// Prefix of everything of this provider; `public_url` with it is our issuer; default: `/`
@@ -48,17 +53,17 @@ pub struct Provider {
     /// Where tokens are revoked (RFC 7009); default: the document's.
     #[schemars(with = "WebUrl")]
     pub revocation_endpoint: Option<String>,
-    /// Where the keys of ID tokens are; default: the document's.
+    /// Where the keys of ID tokens and of access tokens are; default: the document's.
     #[schemars(with = "WebUrl")]
     pub jwks_uri: Option<String>,
-    /// What ID tokens may be signed with; default: the asymmetric ones that the provider offers. Never
+    /// What ID tokens and access tokens may be signed with; default: the asymmetric ones that the provider offers. Never
     /// `none` or `HS256`: who can verify those can forge them.
     #[schemars(with = "Algorithms")]
     pub algorithm: Option<List>,
     /// Who signed in, in the answer of the user API of a
     /// [provider without ID tokens](#providers-without-a-discovery-document).
     pub identity: IdentityMembers,
-    /// The application's identifier. Required.
+    /// The application's identifier. Required, except with `mode: remote`.
     pub client_id: Option<String>,
     /// The application's secret; default: none, a public application.
     pub client_secret: Option<SecretSource>,
@@ -66,8 +71,20 @@ pub struct Provider {
     /// basic first.
     #[schemars(extend("enum" = ["client_secret_basic", "client_secret_post", "none"]))]
     pub token_endpoint_auth_method: Option<String>,
-    /// Sent as `audience` at sign-in, exchange and refresh. Required for `auth0`.
-    pub audience: Option<String>,
+    /// For whom the provider's [access tokens](#the-providers-own-tokens) must be. Sent as `audience`
+    /// at sign-in, exchange and refresh, and checked in what comes back; default: none, access tokens
+    /// are not looked at. Required for `auth0`. With `mode: remote` one or several are accepted, and
+    /// without it the route's own URL.
+    pub audience: Option<List>,
+    /// Rely on the ID token alone, the access token may be opaque; default: no, if there is an
+    /// `audience`.
+    #[schemars(with = "Switch")]
+    pub verify_id_token: Option<Scalar>,
+    /// Claims of the provider's access tokens that hold scopes, with `mode: remote`; default:
+    /// `scope` and `scp`.
+    pub scope_claims: Option<List>,
+    /// Ask the provider about access tokens (RFC 7662) instead of reading them as JWTs.
+    pub introspection: Option<Introspection>,
     /// Asked for at every sign-in and demanded of what was granted; default `[openid]`. `openid` is
     /// always added where there are ID tokens; without them the default is empty.
     pub required_scopes: Option<List>,

@@ -45,7 +45,7 @@ impl<'a> Layer<'a> {
         key: &str,
         found: &mut Diagnostics,
     ) {
-        let variable = key.to_ascii_uppercase();
+        let variable = key.replace('.', "_").to_ascii_uppercase();
         let file_variable = format!("{variable}_FILE");
         if text.is_some() && file.is_some() {
             let message = format!("is set as well as {}{variable}", self.prefix);

@@ -87,7 +87,10 @@ fn the_environment_wins_over_the_file() {
     let log = document.log.unwrap().into_table();
     assert_eq!((log.filter.as_deref(), log.format.as_deref()), (Some("debug"), Some("json")));
     let provider = &document.providers["entra-test"];
-    assert_eq!((provider.client_id.as_deref(), provider.audience.as_deref()), (Some("z"), Some("x")));
+    assert_eq!(
+        (provider.client_id.as_deref(), provider.audience.clone()),
+        (Some("z"), Some(List::Text("x".to_owned())))
+    );
     assert_eq!((provider.routes[0].path.as_deref(), provider.routes[0].backend.as_deref()), (Some("/a"), Some("z")));
     assert_eq!(origins.of("providers.entra-test.routes[0].backend").to_string(), "VESTIBULE_ENTRA_TEST_BACKEND");
 }

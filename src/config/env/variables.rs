@@ -6,7 +6,9 @@ use serde::Deserialize;
 use super::layer::Layer;
 use crate::config::{
     diagnostic::{Diagnostic, Diagnostics},
-    document::{Document, List, Log, Params, Provider, Route, Scalar, SecretList, SecretSource, Storage},
+    document::{
+        Document, Introspection, List, Log, Params, Provider, Route, Scalar, SecretList, SecretSource, Storage,
+    },
     origin::item,
 };
 
@@ -70,7 +72,17 @@ pub(super) struct ProviderVariables {
     client_secret: Option<SecretSource>,
     client_secret_file: Option<String>,
     token_endpoint_auth_method: Option<String>,
-    audience: Option<String>,
+    mode: Option<String>,
+    audience: Option<List>,
+    verify_id_token: Option<Scalar>,
+    scope_claims: Option<List>,
+    introspection_endpoint: Option<String>,
+    introspection_client_id: Option<String>,
+    introspection_client_secret: Option<SecretSource>,
+    introspection_client_secret_file: Option<String>,
+    introspection_auth_method: Option<String>,
+    introspection_cache_ttl_seconds: Option<Scalar>,
+    introspection_require_audience: Option<Scalar>,
     required_scopes: Option<List>,
     valid_scopes: Option<List>,
     redirect_path: Option<String>,
@@ -162,6 +174,10 @@ impl ServerVariables {
 impl ProviderVariables {
     pub(super) fn apply(mut self, provider: &mut Provider, layer: &mut Layer<'_>, found: &mut Diagnostics) {
         self.apply_route(&mut provider.routes, layer, found);
+        self.apply_introspection(provider, layer, found);
+        layer.set(&mut provider.mode, self.mode, "mode");
+        layer.set(&mut provider.verify_id_token, self.verify_id_token, "verify_id_token");
+        layer.set(&mut provider.scope_claims, self.scope_claims, "scope_claims");
         layer.set(&mut provider.preset, self.preset, "preset");
         layer.set(&mut provider.display_name, self.display_name, "display_name");
         layer.set(&mut provider.mount, self.mount, "mount");
@@ -229,6 +245,23 @@ impl ProviderVariables {
         }
         layer.set(&mut provider.timeout_seconds, self.timeout_seconds, "timeout_seconds");
         layer.set(&mut provider.allow_insecure_http, self.allow_insecure_http, "allow_insecure_http");
+    }
+
+    /// A table that changes something by being there: made only if a variable says so.
+    fn apply_introspection(&mut self, provider: &mut Provider, layer: &mut Layer<'_>, found: &mut Diagnostics) {
+        let mut table = provider.introspection.clone().unwrap_or_default();
+        layer.set(&mut table.endpoint, self.introspection_endpoint.take(), "introspection.endpoint");
+        layer.set(&mut table.client_id, self.introspection_client_id.take(), "introspection.client_id");
+        let (secret, file) = (self.introspection_client_secret.take(), self.introspection_client_secret_file.take());
+        layer.secret(&mut table.client_secret, secret, file, "introspection.client_secret", found);
+        layer.set(&mut table.auth_method, self.introspection_auth_method.take(), "introspection.auth_method");
+        let ttl = self.introspection_cache_ttl_seconds.take();
+        layer.set(&mut table.cache_ttl_seconds, ttl, "introspection.cache_ttl_seconds");
+        let audience = self.introspection_require_audience.take();
+        layer.set(&mut table.require_audience, audience, "introspection.require_audience");
+        if table != Introspection::default() {
+            provider.introspection = Some(table);
+        }
     }
 
     /// The one route that variables can describe: the only one, a new one, or of several the one

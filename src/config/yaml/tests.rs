@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use super::*;
+use crate::config::document::List;
 
 const PROVIDER: &str = "providers:\n  a:\n    client_secret: hunter2\n";
 
@@ -51,7 +52,7 @@ fn anchors_merge_keys_and_extensions_work() {
     let (parsed, found) = read(text, &[]);
     assert!(found.is_empty(), "{found}");
     let (document, origins) = parsed.unwrap();
-    assert_eq!(document.providers["a"].audience.as_deref(), Some("y"));
+    assert_eq!(document.providers["a"].audience, Some(List::Text("y".to_owned())));
     assert_eq!(document.providers["b"].timeout_seconds.as_ref().unwrap().as_str(), "5s");
     // What came through a merge is shown where it was merged.
     assert_eq!(place(&origins.of("providers.a.timeout_seconds")).0, 3);

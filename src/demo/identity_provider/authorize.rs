@@ -140,7 +140,8 @@ fn read(provider: &Provider, parameters: &Parameters) -> Result<AuthorizationReq
         scopes: known_scopes(provider, get("scope")?.unwrap_or_default()),
         nonce: get("nonce")?.map(str::to_owned),
         challenge,
-        audience: get("audience")?.map(str::to_owned),
+        // RFC 8707 has the better name, Auth0 had the other one first.
+        audience: get("audience")?.or(get("resource")?).map(str::to_owned),
         login_hint: get("login_hint")?.map(str::to_owned),
     })
 }

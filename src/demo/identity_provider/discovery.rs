@@ -17,6 +17,7 @@ pub(super) fn document(provider: &Provider) -> Value {
         "userinfo_endpoint": format!("{origin}/userinfo"),
         "jwks_uri": format!("{origin}/jwks"),
         "revocation_endpoint": format!("{origin}/revoke"),
+        "introspection_endpoint": format!("{origin}/introspect"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],

@@ -26,6 +26,8 @@ pub enum Endpoint {
     UserInfo,
     /// `/revoke`
     Revoke,
+    /// `/introspect`
+    Introspect,
 }
 
 /// What an endpoint does instead of its job.
@@ -141,7 +143,7 @@ impl Endpoint {
         match self {
             Self::Discovery | Self::Jwks => &[Method::GET, Method::HEAD],
             Self::Authorize | Self::UserInfo => &[Method::GET, Method::POST],
-            Self::SignIn | Self::Token | Self::Revoke => &[Method::POST],
+            Self::SignIn | Self::Token | Self::Revoke | Self::Introspect => &[Method::POST],
         }
     }
 }

@@ -168,8 +168,21 @@ impl Grants {
 
     /// Who an access token stands for.
     pub(super) fn by_access_token(&self, token: &str) -> Option<Grant> {
+        self.access_token(token).map(|(grant, _)| grant)
+    }
+
+    /// The same, and when it ends.
+    pub(super) fn access_token(&self, token: &str) -> Option<(Grant, Timestamp)> {
         let entry = self.access_tokens.entries.get(token)?;
-        if self.clock.now() < entry.expires_at { self.grant(&entry.grant) } else { None }
+        let holds = self.clock.now() < entry.expires_at;
+        self.grant(&entry.grant).filter(|_| holds).map(|grant| (grant, entry.expires_at))
+    }
+
+    /// Remembers a grant that nobody signed in for.
+    pub(super) fn put(&mut self, grant: Grant) -> GrantKey {
+        let key = GrantKey(random_text::<16>());
+        self.live.insert(key.0.clone(), grant);
+        key
     }
 
     /// RFC 7009 section 2.1: a refresh token takes its grant along, an access token only itself.

@@ -38,6 +38,8 @@ pub struct Options {
     pub rotate_refresh_tokens: bool,
     /// Name and e-mail address are in the ID token, not only in user info.
     pub claims_in_id_token: bool,
+    /// What access tokens for an `audience` are; without one they are opaque.
+    pub access_tokens: AccessTokens,
     /// Keep what was sent, for [`super::Running::requests`].
     pub record_requests: bool,
     /// Where "now" comes from.
@@ -55,6 +57,15 @@ pub struct Lifetimes {
     pub id_token: Duration,
     /// A refresh token.
     pub refresh_token: Duration,
+}
+
+/// What access tokens for an `audience` are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessTokens {
+    /// JWTs (RFC 9068).
+    Jwt,
+    /// A text that only the provider understands.
+    Opaque,
 }
 
 /// Who gets a refresh token.
@@ -86,6 +97,7 @@ impl Default for Options {
             refresh_tokens: RefreshTokens::WhenAsked,
             rotate_refresh_tokens: true,
             claims_in_id_token: true,
+            access_tokens: AccessTokens::Jwt,
             record_requests: true,
             clock: Clock::system(),
         }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    Provider, RefreshTokens, answer,
+    AccessTokens, Provider, RefreshTokens, answer,
     fault::lock,
     form::{Parameters, Repeated},
     grant::{Grant, GrantKey},
@@ -93,6 +93,32 @@ pub(super) fn revoke(provider: &Provider, headers: &HeaderMap, form: &Parameters
         }
         Err(refusal) => refusal.into_response(provider, headers),
     }
+}
+
+/// POST `/introspect` (RFC 7662): about access tokens, opaque and signed ones alike.
+pub(super) fn introspect(provider: &Provider, headers: &HeaderMap, form: &Parameters) -> Response<Body> {
+    let token =
+        authenticate(provider, headers, form).and_then(|()| form.get("token")?.ok_or(Refusal::Missing("token")));
+    let token = match token {
+        Ok(token) => token,
+        Err(refusal) => return refusal.into_response(provider, headers),
+    };
+    let Some((grant, expires_at)) = lock(&provider.grants).access_token(token) else {
+        return answer::json(StatusCode::OK, &json!({ "active": false }));
+    };
+    let mut described = json!({
+        "active": true,
+        "iss": provider.issuer,
+        "sub": grant.person.subject,
+        "client_id": provider.options.client_id,
+        "scope": grant.scopes.join(" "),
+        "exp": expires_at,
+        "token_type": "Bearer",
+    });
+    if let (Some(fields), Some(audience)) = (described.as_object_mut(), grant.audience) {
+        fields.insert("aud".into(), json!(audience));
+    }
+    answer::json(StatusCode::OK, &described)
 }
 
 /// GET or POST `/userinfo` (OpenID Connect Core section 5.3).
@@ -213,8 +239,9 @@ fn tokens(
 }
 
 /// As real providers do: a JWT for the API that `audience` named, else an opaque text.
-fn access_token(provider: &Provider, grant: &Grant) -> Result<String, KeyError> {
-    let Some(audience) = &grant.audience else { return Ok(format!("demo-access-{}", random_text::<24>())) };
+pub(super) fn access_token(provider: &Provider, grant: &Grant) -> Result<String, KeyError> {
+    let audience = grant.audience.as_ref().filter(|_| provider.options.access_tokens == AccessTokens::Jwt);
+    let Some(audience) = audience else { return Ok(format!("demo-access-{}", random_text::<24>())) };
     let now = provider.clock.now();
     let claims = json!({
         "iss": provider.issuer,

@@ -25,7 +25,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use url::Url;
 
 use crate::{
-    config::plan::{Lifetimes, ProtocolPlan, ProviderPlan},
+    config::plan::{Lifetimes, Mode, ProtocolPlan, ProviderPlan},
     egress::Egress,
     metrics::Metrics,
     oauth::{Issuer, Scopes},
@@ -255,6 +255,21 @@ impl Key {
         }
     }
 
+    /// These very texts, signed with this key.
+    pub(super) fn sign_text(&self, header: &str, payload: &str) -> String {
+        let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+        let message = format!("{}.{}", encode(header), encode(payload));
+        let signature = match &self.pair {
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
+                signature
+            }
+            Pair::Ec(pair) => pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap().as_ref().to_vec(),
+        };
+        format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+    }
+
     /// The old trick: HS256 with what everybody can read of an RSA key.
     pub(super) fn sign_hs256_with_public_half(&self, claims: &Value) -> String {
         let Pair::Rsa(pair) = &self.pair else { panic!("an RSA key") };
@@ -349,6 +364,8 @@ pub(super) fn plan(origin: &str) -> ProviderPlan {
         client_id: CLIENT_ID.to_owned(),
         client_secret: Some(Secret::new(CLIENT_SECRET)),
         token_endpoint_auth_method: None,
+        mode: Mode::Proxy,
+        access_tokens: None,
         audience: Some("https://api.example.com".to_owned()),
         required_scopes: Scopes::parse("openid email").unwrap(),
         valid_scopes: Scopes::parse("openid email api:read").unwrap(),
