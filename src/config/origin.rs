@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use crate::printable::printable;
+
 /// A place in a text file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -50,8 +52,10 @@ impl fmt::Display for Origin {
             Self::Nowhere => formatter.write_str("configuration"),
             Self::File(file) => formatter.write_str(file),
             Self::Place(place) => write!(formatter, "{place}"),
-            Self::Variable { name, place: None } => formatter.write_str(name),
-            Self::Variable { name, place: Some(place) } => write!(formatter, "{}:{}: {name}", place.file, place.line),
+            Self::Variable { name, place: None } => formatter.write_str(&printable(name)),
+            Self::Variable { name, place: Some(place) } => {
+                write!(formatter, "{}:{}: {}", place.file, place.line, printable(name))
+            }
         }
     }
 }

@@ -149,6 +149,8 @@ fn nothing_in_a_file_speaks_to_the_terminal() {
     ] {
         refused(text);
     }
+    let environment = [("VESTIBULE_\u{1b}[2J", "x"), ("VESTIBULE_LISTEN", "\u{1b}[2J\u{202e}")].into_iter().collect();
+    is_harmless(&config::load(&Sources { environment, ..Sources::default() }).unwrap_err());
     let name = "\u{1b}[2J\n.yaml";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
