@@ -50,6 +50,10 @@ pub(super) fn advice(outcome: &str) -> Option<&'static str> {
         "id_token_invalid" | "nonce_mismatch" => {
             "The provider's ID token does not pass: compare its issuer and the application's client_id, and the clocks."
         }
+        "access_token_invalid" => {
+            "The provider's access token is not for the configured audience, or no JWT: the log says what was found. Correct \
+             the API there, `audience` here, or write `verify_id_token: true`."
+        }
         "userinfo_failed" => "The provider's user info is about somebody else, or cannot be read.",
         "policy_denied" => "The person may not pass: `vestibule explain` says which rule refuses, and why.",
         "store_error" => "The store did not answer: /readyz says why.",
