@@ -1,4 +1,4 @@
-//! The registry; every series is named once, in [`families`].
+//! The registry; every series is named once, in `families`.
 //!
 //! Labels carry configured identifiers and closed sets only: never a path, a person, a client or
 //! an error text. Counters of outcomes exist at zero from the start.
