@@ -29,9 +29,10 @@ export class Stack {
    * @param {boolean} [options.providerDown]  leave the provider to `startProvider`
    * @param {boolean} [options.byEnvironment]  configure the gateway by variables alone, without a file
    * @param {object} [options.extra]  further keys of the gateway's configuration
+   * @param {'jwt' | 'opaque'} [options.remote]  `mode: remote`: clients register at the provider, and get such tokens there
    * @param {string} [options.example]  an example's configuration file instead of one of ours
    */
-  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, example, extra = {} }) {
+  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, remote, example, extra = {} }) {
     const stack = new Stack();
     stack.dir = dir;
     mkdirSync(dir, { recursive: true });
@@ -43,6 +44,7 @@ export class Stack {
     stack.providerOrigin = `http://127.0.0.1:${providerPort}`;
 
     stack.providerTokenSeconds = providerTokenSeconds;
+    stack.remote = remote;
     const starting = providerDown ? [] : [stack.startProvider()];
 
     stack.backends = {};
@@ -66,6 +68,9 @@ export class Stack {
   }
 
   configuration({ port, adminPort, routes, lifetimes }) {
+    const application = { client_id: 'vestibule', client_secret: this.clientSecret };
+    const proxy = { ...application, required_scopes: ['openid', 'email'], lifetimes };
+    const remote = { mode: 'remote', required_scopes: ['mcp'], ...(this.remote === 'opaque' && { introspection: { ...application, cache_ttl_seconds: 1 } }) };
     return {
       version: 1,
       public_url: this.origin,
@@ -75,12 +80,9 @@ export class Stack {
       providers: {
         example: {
           config_url: `${this.providerOrigin}/.well-known/openid-configuration`,
-          client_id: 'vestibule',
-          client_secret: this.clientSecret,
-          required_scopes: ['openid', 'email'],
+          ...(this.remote ? remote : proxy),
           allow_insecure_http: true,
           timeout_seconds: 3,
-          lifetimes,
           routes: Object.entries(routes).map(([path, kind]) => ({ path, backend: this.backends[kind].url })),
         },
       },
@@ -96,6 +98,7 @@ export class Stack {
         CLIENT_ID: 'vestibule',
         CLIENT_SECRET: this.clientSecret,
         ACCESS_TOKEN_SECONDS: this.providerTokenSeconds,
+        ...(this.remote && { RESOURCE_TOKENS: this.remote }),
       },
     });
     await ready(this.provider, () => answers(`${this.providerOrigin}/.well-known/openid-configuration`, 200));

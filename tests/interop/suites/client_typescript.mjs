@@ -8,11 +8,11 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { Person } from '../lib/person.mjs';
 import * as stranger from '../lib/stranger.mjs';
 
-const CALLBACK = 'http://localhost:33420/callback';
+export const CALLBACK = 'http://localhost:33420/callback';
 
 export const title = 'the official TypeScript client, 1.x and 2.x';
 
-const SDKS = {
+export const SDKS = {
   '1.x': {
     Client,
     StreamableHTTPClientTransport,
@@ -74,7 +74,7 @@ async function oneClient({ Client, StreamableHTTPClientTransport, UnauthorizedEr
 }
 
 /** What the client would keep between two starts. */
-class Keeper {
+export class Keeper {
   saved = {};
   sent = {};
   asked = [];
