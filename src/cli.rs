@@ -5,6 +5,7 @@ pub mod ask;
 pub mod banner;
 pub mod check;
 pub mod compare;
+mod explain;
 mod flows;
 pub mod online;
 pub mod serve;
@@ -29,6 +30,8 @@ use admin_client::AdminAddress;
 pub mod exit {
     /// `config diff` found a difference; `reload` found what needs a restart.
     pub const DIFFERENT: u8 = 1;
+    /// `explain`: the person may not pass.
+    pub const NOT_PASSING: u8 = 1;
     /// `healthcheck`: no requests should go there.
     pub const NOT_READY: u8 = 1;
     /// Wrong arguments (`EX_USAGE`).
@@ -102,6 +105,15 @@ Examples:
 Exit codes: 0 nothing differs, 1 something does, 69 no answer from the instance, 78 the new
 configuration has mistakes. Run it with the environment of the instance: variables count.";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  vestibule explain --config vestibule.yaml --route entra/mcp --claims ada.json
+  echo '{\"sub\": \"1\", \"email\": \"ada@example.com\", \"email_verified\": true}' |
+    vestibule explain --config vestibule.yaml --route entra/mcp --claims -
+
+Exit codes: 0 the person would pass, 1 they would not, 64 no such route or no such claims, 78 the
+configuration has mistakes.";
+
 const RELOAD_EXAMPLES: &str = "\
 Examples:
   vestibule reload
@@ -147,6 +159,9 @@ enum Command {
     /// Look at configurations: what is in force, what would change.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Say whether a person with these claims would pass on a route, and which rule says so; starts nothing.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArguments),
     /// Have a running instance read its configuration again, and say what became of it.
     #[command(after_help = RELOAD_EXAMPLES)]
     Reload(AdminArguments),
@@ -213,6 +228,21 @@ struct CheckArguments {
     #[arg(long)]
     online: bool,
     /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+struct ExplainArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The route, as `check` and the metrics name it: `auth0/mcp`.
+    #[arg(long, value_name = "ID", required = true)]
+    route: String,
+    /// A JSON file with the claims of an ID token; `-` is standard input.
+    #[arg(long, value_name = "FILE", required = true)]
+    claims: PathBuf,
+    /// For programs.
     #[arg(long)]
     json: bool,
 }
@@ -301,6 +331,9 @@ pub fn main() -> ExitCode {
         Command::Config(ConfigCommand::Schema) => Outcome::found(config::schema::text()).end(),
         Command::Config(ConfigCommand::Diff(DiffArguments { config, against_running: _, admin })) => {
             compare::against_running(&config.sources(), &admin.admin, look()).end()
+        }
+        Command::Explain(ExplainArguments { config, route, claims, json }) => {
+            explain::explain(&config.sources(), &route, &claims, json).end()
         }
         Command::Reload(arguments) => ask::reload(&arguments.admin).end(),
         Command::Flows(FlowsCommand::List(arguments)) => flows::list(&arguments.admin).end(),

@@ -20,12 +20,14 @@ pub use access::{Access, TokenAccess};
 pub use challenge::Refusal;
 
 use crate::{
+    audit,
     authority::{Authority, End, Grants, ProviderTokenError},
-    config::plan::{AccessTokenPlan, BackendAuthorization, RoutePlan},
+    config::plan::{AccessTokenPlan, BackendAuthorization, PolicyPlan, RoutePlan},
     flow::Flows,
     keys::KeyRing,
     metrics::{ProviderMetrics, outcome::Verification},
-    oauth::Issuer,
+    oauth::{ClientId, Issuer},
+    policy::Denied,
     provider::Provider,
     seal::sha256,
     time::{Clock, Timestamp},
@@ -46,6 +48,9 @@ pub struct Gate {
     composer: Composer,
     /// Gives the provider's token, for a backend that gets it.
     provider_token: Option<Arc<Authority>>,
+    /// Who may pass: on all routes, and on this one.
+    people: [PolicyPlan; 2],
+    provider: String,
     flows: Arc<Flows>,
     path: String,
     clock: Clock,
@@ -57,6 +62,8 @@ pub struct Gate {
 pub struct Parts {
     /// The route that it guards.
     pub plan: Arc<RoutePlan>,
+    /// Who may pass at all: the provider's policy.
+    pub policy: PolicyPlan,
     /// Our issuer.
     pub issuer: Issuer,
     /// Verifies our tokens, signs assertions.
@@ -108,7 +115,7 @@ pub struct Admitted {
 impl Gate {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        let Parts { plan, issuer, keys, issued, flows, clock, metrics } = parts;
+        let Parts { plan, policy: of_provider, issuer, keys, issued, flows, clock, metrics } = parts;
         let policy = Policy::new(&plan.required_scopes);
         let wants_provider_token = plan.backend_authorization == BackendAuthorization::ProviderToken;
         Self {
@@ -121,6 +128,8 @@ impl Gate {
                 Issued::ByUs { authority, .. } if wants_provider_token => Some(authority),
                 _ => None,
             },
+            people: [of_provider, plan.policy.clone()],
+            provider: plan.provider.clone(),
             flows,
             path: plan.path.clone(),
             clock,
@@ -147,6 +156,10 @@ impl Gate {
         };
         let now = self.clock.now();
         let verified = self.verified(token, now).await.map_err(|outcome| self.refuse_token(outcome))?;
+        if let Some(denied) = &verified.denied {
+            self.tell_denied(&verified, denied);
+            return Err(self.refuse(Verification::PolicyDenied, Challenge::forbidden()));
+        }
         if let Some(insufficient) = &verified.insufficient {
             let refusal = self.challenge.insufficient_scope(&insufficient.needed);
             return Err(self.refuse(Verification::ScopeInsufficient, refusal));
@@ -180,14 +193,16 @@ impl Gate {
         let result = self.verifier.verify(token, now).await;
         self.metrics.verification_duration(self.verifier.credential(), begun.elapsed());
         let Good { access, scopes, expires_at } = result?;
+        let identity = access.identity();
         let verified = Arc::new(Verified {
+            denied: self.people.iter().try_for_each(|policy| crate::policy::check(policy, &identity)).err(),
             insufficient: self.policy.check(&scopes).err(),
             outgoing: self.composer.first(&access, &scopes),
             access,
             expires_at,
             scopes,
         });
-        if verified.insufficient.is_none() {
+        if verified.insufficient.is_none() && verified.denied.is_none() {
             self.flows.accepted(&digest, &self.path);
         }
         self.cache.insert(digest, Arc::clone(&verified));
@@ -211,6 +226,22 @@ impl Gate {
 
     fn count(&self, outcome: Verification) {
         self.metrics.verification(self.verifier.credential(), outcome);
+    }
+
+    /// A person who was let in once and may not pass any more.
+    fn tell_denied(&self, verified: &Verified, denied: &Denied) {
+        let (access, scopes) = (&verified.access, verified.scopes.to_string());
+        let entry = audit::Entry {
+            provider: Some(&self.provider),
+            client_id: access.client_id().map(ClientId::as_str),
+            subject: Some(&access.identity().subject),
+            resource: Some(&self.path),
+            scopes: Some(&scopes),
+            by: Some("gate"),
+            reason: Some(&denied.reason),
+            ..audit::Entry::default()
+        };
+        entry.tell(audit::Event::PolicyDenied, denied.kind.as_str());
     }
 
     fn refuse(&self, outcome: Verification, refusal: Refusal) -> Refusal {

@@ -40,6 +40,7 @@ pub mod live;
 pub mod metrics;
 pub mod oauth;
 pub mod page;
+pub mod policy;
 pub mod printable;
 pub mod provider;
 pub mod reload;

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use crate::{
     authority::{self, Authority, ClientDocuments, Grants},
-    config::plan::{Mode, Plan, ProviderPlan, RoutePlan},
+    config::plan::{Mode, Plan, PolicyPlan, ProviderPlan, RoutePlan},
     edge::{self, Surface},
     egress::{Egress, EgressError, Reach},
     endpoint::{self, Endpoints, ServerFacts, limiter::Limiters, memory::Memory},
@@ -25,6 +25,7 @@ use crate::{
     gate::{self, Gate, Issued},
     keys::KeyRing,
     metrics::{Metrics, ProviderMetrics},
+    policy,
     provider::{Provider, Readiness, tokens::TokenSource},
     route::RouteError,
     seal::Sealer,
@@ -228,6 +229,23 @@ impl Live {
         }
     }
 
+    /// Holds what is open against the rules that run now: a change of policy ends the streams of people
+    /// who may not pass any more (S33).
+    pub fn cut_denied(&self, previous: &Self) {
+        for Runtime { core, .. } in self.runtimes.iter().map(AsRef::as_ref) {
+            let unchanged = previous.plan.provider(&core.plan.name).is_some_and(|old| *old == core.plan);
+            if unchanged {
+                continue;
+            }
+            core.grants.cut(|grant| {
+                let of_route = core.plan.route(&grant.resource).map(|route| &route.policy);
+                let identity = grant.identity();
+                let mut policies = [Some(&core.plan.policy), of_route].into_iter().flatten();
+                policies.all(|policy| policy::check(policy, &identity).is_ok())
+            });
+        }
+    }
+
     /// What requests meet.
     pub fn surface(&self) -> &Surface {
         &self.surface
@@ -377,6 +395,7 @@ impl Core {
         let metrics = shared.metrics.route(&route.id);
         let gate = Gate::new(gate::Parts {
             plan: Arc::clone(route),
+            policy: self.plan.policy.clone(),
             issuer: self.plan.issuer.clone(),
             keys: Arc::clone(&shared.keys),
             issued: self.issued(),
@@ -476,6 +495,7 @@ fn upstream_of(plan: &ProviderPlan) -> ProviderPlan {
         client_id_metadata_documents: true,
         private_use_schemes: None,
         clients: Vec::new(),
+        policy: PolicyPlan::default(),
         routes: Vec::new(),
         ..plan.clone()
     }

@@ -28,12 +28,13 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{
     config::plan::ProviderPlan,
     egress::Egress,
+    identity::Identity,
     metrics::{
         ProviderMetrics,
         outcome::{JwksTrigger, Refresh},
@@ -94,6 +95,15 @@ enum RefreshError {
     Discovery(#[from] DiscoveryError),
     #[error(transparent)]
     Keys(#[from] KeysError),
+}
+
+/// The identity that the claims of an ID token make, as a sign-in would have it; `needed` are the claims
+/// that rules look at.
+///
+/// # Errors
+/// Why they make none.
+pub fn identity_of(issuer: &str, claims: Map<String, Value>, needed: &[String]) -> Result<Identity, String> {
+    claims::identity(issuer, claims, needed).map_err(|error| error.to_string())
 }
 
 // === impl Provider ===

@@ -308,3 +308,38 @@ fn wrong_arguments_are_refused() {
         assert!(out(&help).contains("Examples:\n  vestibule "), "{}", out(&help));
     }
 }
+
+/// `explain`: rule by rule, with lines and exit codes.
+#[test]
+fn explain_says_who_may_pass_and_why_not() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/policy");
+    let explain = |route: &str, claims: &str, more: &[&str]| {
+        command(&folder, &["explain", "--config", "vestibule.yaml", "--route", route, "--claims", claims])
+            .args(more)
+            .env("OIDC_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration")
+            .env("OIDC_CLIENT_ID", "abc")
+            .env("OIDC_CLIENT_SECRET", "secret")
+            .output()
+            .unwrap()
+    };
+    let passes = explain("oidc/mcp", "ada.json", &[]);
+    assert_eq!(code(&passes), 0, "{}", err(&passes));
+    assert!(out(&passes).starts_with("00u1 may pass on oidc/mcp\n  ok  "), "{}", out(&passes));
+    let refused = explain("oidc/admin", "ada.json", &[]);
+    assert_eq!(code(&refused), 1);
+    let text = out(&refused);
+    for part in [
+        "may not pass",
+        "no  providers.oidc.routes[1].policy.groups",
+        "vestibule.yaml:",
+        "ok  providers.oidc.routes[1].policy.claims.department",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&out(&explain("oidc/admin", "ada.json", &["--json"]))).unwrap();
+    assert_eq!((&json["passes"], json["rules"].as_array().unwrap().len()), (&false.into(), 3));
+    let unknown = explain("oidc/other", "ada.json", &[]);
+    assert!(code(&unknown) == 64 && err(&unknown).contains("oidc/mcp, oidc/admin"), "{}", err(&unknown));
+    let nothing = explain("oidc/mcp", "README.md", &[]);
+    assert!(code(&nothing) == 64 && err(&nothing).contains("no JSON object"), "{}", err(&nothing));
+}

@@ -23,6 +23,7 @@ use crate::{
     identity::Identity,
     metrics::outcome::RevocationInitiator,
     oauth::{ClientId, Issuer, RedirectUri, ResourceUri, Scopes},
+    policy::{self, Denied},
     provider::tokens::ProviderTokens,
     seal::{self, sha256},
     store::{
@@ -48,6 +49,9 @@ pub enum IssueError {
     /// The route is not served any more.
     #[error("the resource is not served any more")]
     ResourceGone,
+    /// The person may not pass.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The store did not do its work.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -125,7 +129,10 @@ impl Authority {
         // The configuration, or the client's document, may have changed since (D-6).
         let client = self.client(&transaction.client_id).await.map_err(|_| IssueError::ClientGone)?;
         client.covers(transaction.redirect_uri.as_str()).ok_or(IssueError::ClientGone)?;
-        self.plan.route(&transaction.resource).ok_or(IssueError::ResourceGone)?;
+        let route = self.plan.route(&transaction.resource).ok_or(IssueError::ResourceGone)?;
+        for policy in [&self.plan.policy, &route.policy] {
+            policy::check(policy, &identity).inspect_err(|denied| self.metrics.denied(denied.kind))?;
+        }
 
         let code = seal::random_text::<32>();
         let record = CodeRecord {

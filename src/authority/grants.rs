@@ -140,6 +140,15 @@ impl Grants {
         Arc::clone(&self.closed)
     }
 
+    /// The rules have changed: what is open for people who may not pass any more ends now. Their grants
+    /// stay until they are used again, which the rules refuse.
+    pub fn cut(&self, may_pass: impl Fn(&GrantState) -> bool) {
+        let held: Vec<_> = self.held.iter().filter_map(|entry| entry.value().upgrade()).collect();
+        for state in held.iter().filter(|state| !may_pass(state)) {
+            state.mark_revoked();
+        }
+    }
+
     /// Whether the provider is gone.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_reached()

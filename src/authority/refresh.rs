@@ -21,6 +21,7 @@ use super::{
 use crate::{
     metrics::outcome::{RefreshReuse, RevocationInitiator},
     oauth::{Issuer, Scopes},
+    policy,
     seal::{Purpose, Sealer, sha256},
     secret::equal,
     time::Timestamp,
@@ -204,6 +205,7 @@ impl Authority {
 
         let renewed = self.renewer.renew(turn, &state, record, Due::AtRefresh).await?;
         let mut grant = renewed.record.value.clone();
+        self.may_still_pass(&token.grant, &grant).await?;
         // The provider may have taken some scopes back just now.
         let scopes = self.refreshed_scopes(&grant, request)?;
         let until = self.access_until(&grant, renewed.limit).ok_or(TokenError::RefreshExpired)?;
@@ -221,6 +223,25 @@ impl Authority {
         }
         drop(renewed.turn);
         Ok(response)
+    }
+
+    /// The person's groups, or the rules, may have changed since (S33).
+    async fn may_still_pass(&self, id: &GrantId, grant: &GrantRecord) -> Result<(), TokenError> {
+        let of_route = self.plan.route(&grant.resource).map(|route| &route.policy);
+        let policies = [Some(&self.plan.policy), of_route].into_iter().flatten();
+        let Err(denied) = policies.into_iter().try_for_each(|policy| policy::check(policy, &grant.identity)) else {
+            return Ok(());
+        };
+        self.metrics.denied(denied.kind);
+        tracing::info!(
+            provider = %self.plan.name,
+            grant = id.as_str(),
+            rule = denied.kind.as_str(),
+            reason = denied.reason,
+            "a person may not pass any more; the grant is revoked"
+        );
+        self.end_grant(id, RevocationInitiator::Policy).await?;
+        Err(TokenError::PolicyDenied)
     }
 
     /// Replaces the good token of a grant by its successor, which is returned.

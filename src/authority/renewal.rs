@@ -12,11 +12,12 @@ use super::{
     },
 };
 use crate::{
+    identity::Identity,
     metrics::{
         ProviderMetrics,
         outcome::{ProviderRefresh, RevocationInitiator},
     },
-    provider::tokens::{ProviderTokens, RenewError, TokenSource},
+    provider::tokens::{RenewError, Renewal, TokenSource},
     secret::Secret,
     store::{StoreError, record::Sealed},
     time::{Clock, Timestamp},
@@ -155,9 +156,15 @@ impl Renewer {
         record: Sealed<GrantRecord>,
     ) -> Result<Sealed<GrantRecord>, ProviderTokenError> {
         match self.tokens.renew(&record.value.tokens).await {
-            Ok(tokens) => {
+            // Another person's ID token: nothing of this grant is theirs.
+            Ok(Renewal { identity: Some(identity), .. }) if identity.subject != record.value.identity.subject => {
+                tracing::error!(grant = state.id.as_str(), "the provider renewed a grant for somebody else; it ends");
+                self.grants.revoke(&state.id, RevocationInitiator::Policy).await?;
+                Err(ProviderTokenError::Ended)
+            }
+            Ok(renewal) => {
                 self.metrics.provider_refresh(ProviderRefresh::Ok);
-                self.keep(state, record, tokens).await
+                self.keep(state, record, renewal).await
             }
             Err(RenewError::Ended(_)) => {
                 self.metrics.provider_refresh(ProviderRefresh::InvalidGrant);
@@ -182,19 +189,24 @@ impl Renewer {
         &self,
         state: &Arc<GrantState>,
         mut record: Sealed<GrantRecord>,
-        mut tokens: ProviderTokens,
+        renewal: Renewal,
     ) -> Result<Sealed<GrantRecord>, ProviderTokenError> {
+        let Renewal { mut tokens, identity } = renewal;
         // Silence about scopes means no change (RFC 6749 section 6).
         tokens.scopes = tokens.scopes.or_else(|| record.value.tokens.scopes.take());
         for _ in 0..ATTEMPTS {
             let mut value = record.value.clone();
             value.tokens = tokens.clone();
             value.tokens_at = self.clock.now();
+            if let Some(told) = &identity {
+                value.identity = told_again(&value.identity, told);
+            }
             let written = self.grants.replace(&state.id, &record, &value).await;
             let current = self.grants.record(&state.id).await?;
             match (written, current) {
                 (Ok(()), Some(current)) => {
                     state.set_provider_token(&value);
+                    state.set_identity(&value.identity);
                     return Ok(current);
                 }
                 (Err(TokenError::Contended), Some(current)) => record = current,
@@ -209,6 +221,18 @@ impl Renewer {
         }
         Err(ProviderTokenError::Unavailable)
     }
+}
+
+/// What the provider says now, and of an address or a name what it said before if it is silent now: those
+/// may have come from user info.
+fn told_again(before: &Identity, told: &Identity) -> Identity {
+    let mut now = told.clone();
+    if now.email.is_none() {
+        now.email.clone_from(&before.email);
+        now.email_verified = before.email_verified;
+    }
+    now.name = now.name.or_else(|| before.name.clone());
+    now
 }
 
 impl From<ProviderTokenError> for TokenError {

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     config::plan::{
-        BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, Mode, ProtocolPlan, RoutePlan, SigningAlgorithm,
-        StaticClient,
+        BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, Mode, PolicyPlan, ProtocolPlan, RoutePlan,
+        SigningAlgorithm, StaticClient,
     },
     identity::Identity,
     metrics::Metrics,
@@ -270,22 +270,22 @@ impl FakeProvider {
 
 #[async_trait]
 impl TokenSource for FakeProvider {
-    async fn renew(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError> {
+    async fn renew(&self, tokens: &ProviderTokens) -> Result<crate::provider::tokens::Renewal, RenewError> {
         let number = self.renewals.fetch_add(1, Ordering::SeqCst) + 1;
         let takes = *self.takes.lock().unwrap();
         tokio::time::sleep(takes).await;
         let now = self.now.lock().unwrap().as_ref().unwrap().now();
         match self.script.lock().unwrap().pop_front() {
-            Some(Renewal::Tokens(tokens)) => Ok(*tokens),
+            Some(Renewal::Tokens(tokens)) => Ok((*tokens).into()),
             Some(Renewal::Ended) => Err(RenewError::Ended("invalid_grant".into())),
             Some(Renewal::Unavailable) => Err(RenewError::Unavailable("timeout".into())),
-            None => Ok(ProviderTokens {
+            None => Ok(crate::provider::tokens::Renewal::from(ProviderTokens {
                 access_token: format!("provider-access-{number}"),
                 refresh_token: Some(format!("provider-refresh-{number}")),
                 expires_at: Some(now.plus(Duration::from_hours(1))),
                 scopes: tokens.scopes.clone(),
                 ..ProviderTokens::default()
-            }),
+            })),
         }
     }
 
@@ -446,6 +446,8 @@ pub(super) fn plan() -> ProviderPlan {
         },
         timeout: Duration::from_secs(10),
         allow_insecure_http: false,
+        policy: PolicyPlan::default(),
+        needed_claims: Vec::new(),
         routes: vec![route("/mcp", "read")],
     }
 }
@@ -473,6 +475,7 @@ pub(super) fn route(path: &str, required: &str) -> Arc<RoutePlan> {
             response_timeout: Duration::from_secs(30),
         },
         required_scopes: scopes(required),
+        policy: PolicyPlan::default(),
         max_body: 1 << 20,
         allowed_origins: Vec::new(),
         identity_headers: none,
@@ -546,7 +549,7 @@ async fn a_clients_day() {
     let second = kit.refresh(&client, first.refresh_token.as_ref().unwrap()).await.unwrap();
     assert_ne!(second.refresh_token, first.refresh_token);
     let state = kit.state(&second).await.unwrap();
-    assert_eq!(state.identity.subject, "person-1");
+    assert_eq!(state.identity().subject, "person-1");
 
     kit.authority.revoke(&client, &second.access_token).await.unwrap();
     assert!(state.is_revoked());

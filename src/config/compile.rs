@@ -9,6 +9,7 @@ mod endpoints;
 mod identity;
 mod lifetimes;
 mod overlap;
+mod policy;
 mod protocol;
 mod provider;
 mod report;

@@ -18,6 +18,7 @@ pub mod described;
 pub mod introspection;
 pub mod keys;
 pub mod kind;
+pub mod policy;
 pub mod provider;
 pub mod route;
 pub mod server;
@@ -31,10 +32,11 @@ use serde::Deserialize;
 
 pub use introspection::Introspection;
 use kind::{AuditPlace, SocketAddress, SocketAddressOrOff, WebUrl};
+pub use policy::Policy;
 pub use provider::{Client, IdentityMembers, Lifetimes, Provider};
 pub use route::{IdentityHeaders, Route};
 pub use server::{Limits, Log, LogTable, Storage, StorageTable, Tls};
-pub use value::{List, Params, Scalar, SecretList, SecretSource};
+pub use value::{ClaimValues, List, Params, Scalar, SecretList, SecretSource};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

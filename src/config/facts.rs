@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     origin::child,
     plan::{
-        AccessTokenPlan, AuditPlan, BackendAuthorization, BackendPlan, ClientAuthMethod, IdentityHeaders,
-        IntrospectionPlan, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode, Plan, ProviderPlan, RoutePlan,
-        SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
+        AccessTokenPlan, AuditPlan, BackendAuthorization, BackendPlan, ClaimRule, ClientAuthMethod, IdentityHeaders,
+        IntrospectionPlan, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode, People, Plan, PolicyPlan, ProviderPlan,
+        RoutePlan, SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
     },
 };
 use crate::{oauth::RedirectUri, secret::Secret};
@@ -258,6 +258,9 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
         lifetimes,
         timeout,
         allow_insecure_http,
+        policy,
+        // Follows from the rules.
+        needed_claims: _,
         routes,
     } = plan;
     section.fact("display_name", display_name);
@@ -296,6 +299,7 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
     self::lifetimes(&mut section.below("lifetimes"), *lifetimes);
     section.span("timeout_seconds", *timeout);
     section.fact("allow_insecure_http", allow_insecure_http);
+    self::policy(&mut section.below("policy"), policy);
     for plan in routes {
         route(&mut section.below(&format!("routes[{}]", plan.path)), plan);
     }
@@ -337,6 +341,24 @@ fn params(section: &mut Section<'_>, key: &str, params: &[(String, String)]) {
     }
 }
 
+fn policy(section: &mut Section<'_>, plan: &PolicyPlan) {
+    let PolicyPlan { people, groups, claims } = plan;
+    if let Some(People { emails, email_domains, subjects }) = people {
+        for (key, list) in [("emails", emails), ("email_domains", email_domains), ("subjects", subjects)] {
+            if !list.is_empty() {
+                section.list(key, list);
+            }
+        }
+    }
+    if let Some(ClaimRule { claim, any }) = groups {
+        section.fact("groups_claim", claim);
+        section.list("groups", any);
+    }
+    for ClaimRule { claim, any } in claims {
+        section.list(&child("claims", claim), any);
+    }
+}
+
 fn lifetimes(section: &mut Section<'_>, plan: Lifetimes) {
     let Lifetimes { transaction, code, access_token, refresh_token, grant, refresh_grace } = plan;
     section.span("transaction", transaction);
@@ -365,6 +387,7 @@ fn route(section: &mut Section<'_>, plan: &RoutePlan) {
         resource,
         backend: BackendPlan { url, connect_timeout, response_timeout },
         required_scopes,
+        policy,
         max_body,
         allowed_origins,
         identity_headers: IdentityHeaders { subject, email, scopes, client, assertion },
@@ -376,6 +399,7 @@ fn route(section: &mut Section<'_>, plan: &RoutePlan) {
     section.span("connect_timeout", *connect_timeout);
     section.span("response_timeout", *response_timeout);
     section.list("scopes", required_scopes.iter());
+    self::policy(&mut section.below("policy"), policy);
     section.fact("max_body", max_body);
     section.list("allowed_origins", allowed_origins);
     section.maybe("identity_headers.subject", subject.as_ref());

@@ -2,6 +2,7 @@
 //!
 //! No I/O handles and no logic beyond look-ups: what runs is built from it (`crate::live`).
 
+mod policy;
 mod protocol;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ use crate::{
     secret::Secret,
 };
 
+pub use policy::{ClaimRule, People, PolicyPlan};
 pub use protocol::{EmailVerified, EndpointsPlan, IdentityPlan, JwsAlgorithm, ProtocolPlan};
 
 /// Where our own endpoints are, below each mount. Besides these: the callback
@@ -197,6 +199,10 @@ pub struct ProviderPlan {
     pub timeout: Duration,
     /// May be reached over plain http (a provider on this machine; the demo).
     pub allow_insecure_http: bool,
+    /// Who may pass, on every route.
+    pub policy: PolicyPlan,
+    /// Claims that something here depends on: kept before all others.
+    pub needed_claims: Vec<String>,
     /// What is protected, in the order written.
     pub routes: Vec<Arc<RoutePlan>>,
 }
@@ -298,6 +304,8 @@ pub struct RoutePlan {
     pub backend: BackendPlan,
     /// What a token must carry to pass.
     pub required_scopes: Scopes,
+    /// Who may pass here, besides what the provider's policy says.
+    pub policy: PolicyPlan,
     /// Bytes of one request body.
     pub max_body: u64,
     /// Browser origins that may call it (besides our own); `*` is any.

@@ -196,6 +196,15 @@ fn issue_failed(mount: &Mount, pending: &PendingLogin, error: &IssueError) -> (C
         IssueError::Expired => (Callback::StateExpired, End::Person(Box::new(Problem::login_expired()))),
         // Its redirect URI is not known to be good any more: nobody is sent there (AS-43).
         IssueError::ClientGone => (Callback::PolicyDenied, End::Person(Box::new(Problem::client_gone()))),
+        IssueError::Denied(denied) => {
+            let declined = mount.authority.decline(
+                &pending.transaction,
+                AnswerError::AccessDenied,
+                "this account may not use this server",
+            );
+            let problem = Problem::may_not_pass(&mount.plan.display_name, &denied.reason, &declined);
+            (Callback::PolicyDenied, End::Person(Box::new(problem)))
+        }
         IssueError::ResourceGone => decline(Callback::PolicyDenied, AnswerError::InvalidTarget),
         error => {
             tracing::error!(provider = mount.plan.name, %error, "no code could be issued");

@@ -156,6 +156,20 @@ impl Problem {
         .link(answer)
     }
 
+    /// The person signed in, and may not pass.
+    pub(super) fn may_not_pass(provider: &str, reason: &str, answer: &ClientAnswer) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "access_denied",
+            "This account may not use this server",
+            format!("You signed in with {provider}, but its operator has not opened this server to your account. Nothing was shared."),
+        )
+        .step("If you have another account, sign out at the identity provider, then start the sign-in again in your program.")
+        .step("If this account should have access, tell the operator of this server the reference below.")
+        .detail(format!("policy_denied: {reason}"))
+        .link(answer)
+    }
+
     /// The sealed request of a consent form cannot go on.
     pub(super) fn transaction(error: TransactionError) -> Self {
         match error {

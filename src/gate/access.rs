@@ -36,10 +36,10 @@ pub struct TokenAccess {
 
 impl Access {
     /// Who calls.
-    pub fn identity(&self) -> &Arc<Identity> {
+    pub fn identity(&self) -> Arc<Identity> {
         match self {
-            Self::Grant(grant) => &grant.identity,
-            Self::Token(token) => &token.found.identity,
+            Self::Grant(grant) => grant.identity(),
+            Self::Token(token) => Arc::clone(&token.found.identity),
         }
     }
 

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache as Moka;
 
 use super::{Access, outgoing::Outgoing, policy::Insufficient};
-use crate::{oauth::Scopes, time::Timestamp};
+use crate::{oauth::Scopes, policy::Denied, time::Timestamp};
 
 /// Tokens of one route that are known at one time.
 const CAPACITY: u64 = 10_000;
@@ -24,6 +24,8 @@ pub(super) struct Verified {
     pub(super) expires_at: Option<Timestamp>,
     /// What the token covers; the grant may cover more.
     pub(super) scopes: Scopes,
+    /// Set if a policy refuses the person.
+    pub(super) denied: Option<Denied>,
     /// Set if that is too little for the route.
     pub(super) insufficient: Option<Insufficient>,
     /// What the backend is told; made anew only when it carries an assertion that ends.

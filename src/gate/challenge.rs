@@ -40,6 +40,7 @@ enum Kind {
     InvalidToken(&'static str),
     /// RFC 6750 section 3.1.
     InsufficientScope,
+    Forbidden,
     /// The store or the provider does not answer.
     Unavailable(&'static str),
 }
@@ -83,6 +84,12 @@ impl Challenge {
         Refusal { kind: Kind::InsufficientScope, challenge: Some(value(&text)) }
     }
 
+    /// The person may not pass. No new token would help, so none is asked for: clients that read a
+    /// challenge would sign in again and again.
+    pub(super) fn forbidden() -> Refusal {
+        Refusal { kind: Kind::Forbidden, challenge: None }
+    }
+
     /// Our fault: a client must not throw its token away for it.
     pub(super) fn unavailable(description: &'static str) -> Refusal {
         Refusal { kind: Kind::Unavailable(description), challenge: None }
@@ -95,6 +102,7 @@ impl Challenge {
 }
 
 const INSUFFICIENT: &str = "The access token does not cover what this server demands";
+const FORBIDDEN: &str = "This account may not use this server; ask its operator";
 const MISSING: &str = "This server needs an access token; its WWW-Authenticate header says where to get one";
 
 // === impl Refusal ===
@@ -107,11 +115,13 @@ impl Refusal {
             Kind::InvalidRequest(text) => (StatusCode::BAD_REQUEST, "invalid_request", text),
             Kind::InvalidToken(text) => (StatusCode::UNAUTHORIZED, "invalid_token", text),
             Kind::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope", INSUFFICIENT),
+            Kind::Forbidden => (StatusCode::FORBIDDEN, "access_denied", FORBIDDEN),
             Kind::Unavailable(text) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text),
         };
         let mut response = answer::error(status, error, description);
         match self.challenge {
             Some(challenge) => response.headers_mut().insert(WWW_AUTHENTICATE, challenge),
+            None if status == StatusCode::FORBIDDEN => None,
             None => response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5")),
         };
         response

@@ -72,7 +72,7 @@ impl Composer {
 
     /// The headers of a token that was just verified, still without an assertion.
     pub(super) fn first(&self, access: &Access, scopes: &Scopes) -> ArcSwap<Outgoing> {
-        let headers = identity::headers(&self.names, access.identity(), access.client_id(), scopes);
+        let headers = identity::headers(&self.names, &access.identity(), access.client_id(), scopes);
         let asserts = self.assertion_as_authorization || self.names.assertion.is_some();
         let renew_at = asserts.then_some(Timestamp(0));
         ArcSwap::from_pointee(Outgoing { identity: headers.into(), authorization: None, renew_at })

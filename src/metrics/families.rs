@@ -10,10 +10,10 @@ use prometheus::{
 };
 
 use super::outcome::{
-    Authorize, Backend, Callback, ClientType, CodeClass, ConfigObject, Consent, Credential, GrantType, JwksTrigger,
-    Limiter, Method, ProviderEndpoint, ProviderRefresh, Refresh, RefreshReuse, Registration, RegistrationMethod,
-    ReloadOutcome, ReloadTrigger, RevocationInitiator, SealedKind, StoreOperation, StoreOutcome, StreamKind,
-    TlsHandshake, TokenRequest, TokenType, Verification,
+    Authorize, Backend, Callback, ClientType, CodeClass, ConfigObject, Consent, Credential, Denial, GrantType,
+    JwksTrigger, Limiter, Method, ProviderEndpoint, ProviderRefresh, Refresh, RefreshReuse, Registration,
+    RegistrationMethod, ReloadOutcome, ReloadTrigger, RevocationInitiator, SealedKind, StoreOperation, StoreOutcome,
+    StreamKind, TlsHandshake, TokenRequest, TokenType, Verification,
 };
 
 /// The label that follows from the outcome beside it.
@@ -129,6 +129,8 @@ families! {
         "OAuth errors that the identity provider answered.";
     logins: counter "vestibule_auth_logins_total" [provider, outcome: Callback, fault]
         "Ended sign-ins by outcome.";
+    denials: counter "vestibule_auth_denials_total" [provider, rule: Denial]
+        "People whom a policy refused, at sign-in and at refresh, by kind of rule.";
     flows_in_progress: gauge "vestibule_auth_flows_in_progress" [provider]
         "Sign-ins under way, of the last 2,000 that began.";
     login_duration: histogram (PERSON) "vestibule_auth_login_duration_seconds" [provider]

@@ -126,6 +126,14 @@ labels! {
 }
 
 labels! {
+    /// The kind of rule that refused a person.
+    Denial {
+        EmailDomain = "email_domain", Named = "named", EmailUnverified = "email_unverified", Group = "group",
+        Claim = "claim",
+    }
+}
+
+labels! {
     /// The grant type of a token request.
     GrantType { AuthorizationCode = "authorization_code", RefreshToken = "refresh_token", Other = "other" }
 }
@@ -149,6 +157,7 @@ labels! {
         InvalidScope = "invalid_scope" => Client,
         InvalidTarget = "invalid_target" => Client,
         IdpGrantEnded = "idp_grant_ended" => User,
+        PolicyDenied = "policy_denied" => User,
         IdpRefreshFailed = "idp_refresh_failed" => Idp,
         RateLimited = "rate_limited" => Client,
         StoreError = "store_error" => Gateway,
@@ -177,6 +186,7 @@ labels! {
     /// Who ended a grant.
     RevocationInitiator {
         Client = "client", User = "user", Admin = "admin", Reuse = "reuse", Expiry = "expiry", Config = "config",
+        Policy = "policy",
     }
 }
 
@@ -213,6 +223,7 @@ labels! {
         AudienceMismatch = "audience_mismatch" => Client,
         ScopeInsufficient = "scope_insufficient" => Client,
         Revoked = "revoked" => Client,
+        PolicyDenied = "policy_denied" => User,
         StoreError = "store_error" => Gateway,
         ProviderUnavailable = "provider_unavailable" => Idp,
         KeysUnavailable = "keys_unavailable" => Idp,

@@ -7,9 +7,9 @@ use prometheus::{Histogram, IntCounter};
 use super::{
     Metrics,
     outcome::{
-        Authorize, Callback, ClientType, CodeClass, Consent, Credential, GrantType, JwksTrigger, ProviderEndpoint,
-        ProviderRefresh, Refresh, RefreshReuse, Registration, RegistrationMethod, RevocationInitiator, TokenRequest,
-        TokenType, Verification,
+        Authorize, Callback, ClientType, CodeClass, Consent, Credential, Denial, GrantType, JwksTrigger,
+        ProviderEndpoint, ProviderRefresh, Refresh, RefreshReuse, Registration, RegistrationMethod,
+        RevocationInitiator, TokenRequest, TokenType, Verification,
     },
     position,
 };
@@ -75,6 +75,11 @@ impl ProviderMetrics {
                 self.all.families.login_duration.with_label_values(&[&self.name]).observe(since.as_secs_f64());
             }
         }
+    }
+
+    /// A policy refused a person.
+    pub fn denied(&self, rule: Denial) {
+        self.all.families.denials.with_label_values(&[&*self.name, rule.as_str()]).inc();
     }
 
     /// A person did not come back from the provider in time.

@@ -49,7 +49,7 @@ pub(super) fn payload(jwt: &str) -> Result<Map<String, Value>, ClaimsError> {
 }
 
 /// The identity that the claims describe.
-pub(super) fn identity(issuer: &str, claims: Map<String, Value>) -> Result<Identity, ClaimsError> {
+pub(super) fn identity(issuer: &str, claims: Map<String, Value>, needed: &[String]) -> Result<Identity, ClaimsError> {
     let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
     if subject.is_empty() || subject.len() > MAX_SUBJECT {
         return Err(ClaimsError::Subject);
@@ -63,14 +63,15 @@ pub(super) fn identity(issuer: &str, claims: Map<String, Value>) -> Result<Ident
         claims: Map::new(),
     };
     complete(&mut identity, &claims);
-    identity.claims = further(claims);
+    identity.claims = further(claims, needed);
     Ok(identity)
 }
 
-/// What is kept besides the fields of an [`Identity`].
-pub(super) fn further(mut claims: Map<String, Value>) -> Map<String, Value> {
+/// What is kept besides the fields of an [`Identity`]; of what is too large in all, the claims that
+/// rules look at are kept first.
+pub(super) fn further(mut claims: Map<String, Value>, needed: &[String]) -> Map<String, Value> {
     claims.retain(|name, _| !NOT_KEPT.contains(&name.as_str()));
-    bounded(claims)
+    bounded(claims, needed)
 }
 
 /// What can name a person, or an application, for ever: a text, or a whole number as its digits.
@@ -113,10 +114,11 @@ pub(super) fn is_true(claim: Option<&Value>) -> bool {
     }
 }
 
-fn bounded(claims: Map<String, Value>) -> Map<String, Value> {
+fn bounded(claims: Map<String, Value>, needed: &[String]) -> Map<String, Value> {
     let mut sized: Vec<(usize, String, Value)> =
         claims.into_iter().map(|(name, value)| (name.len() + value.to_string().len(), name, value)).collect();
-    sized.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
+    let rank = |claim: &(usize, String, Value)| (!needed.contains(&claim.1), claim.0, claim.1.clone());
+    sized.sort_by_cached_key(rank);
     let mut room = MAX_CLAIMS;
     let mut left_out = 0;
     let mut kept = Map::new();

@@ -7,8 +7,8 @@ use std::{
 };
 
 use openidconnect::{
-    AuthorizationCode, ClaimsVerificationError, ClientId, Nonce, PkceCodeVerifier, SignatureVerificationError,
-    TokenResponse,
+    AuthorizationCode, ClaimsVerificationError, ClientId, Nonce, NonceVerifier, PkceCodeVerifier,
+    SignatureVerificationError, TokenResponse,
     core::{CoreIdToken, CoreIdTokenVerifier},
 };
 use serde::{Deserialize, Serialize};
@@ -115,7 +115,7 @@ impl Provider {
         })?;
         self.verify(known, id_tokens, id_token, &Nonce::new(login.nonce.clone())).await?;
         let mut identity = claims::payload(&id_token.to_string())
-            .and_then(|claims| claims::identity(&known.issuer, claims))
+            .and_then(|claims| claims::identity(&known.issuer, claims, &self.plan.needed_claims))
             .map_err(|error: ClaimsError| LoginError::IdTokenInvalid(error.to_string()))?;
         let tokens = self.tokens(known, response, None).map_err(LoginError::ExchangeFailed)?;
         self.check_granted(tokens.scopes.as_ref())?;
@@ -158,13 +158,26 @@ impl Provider {
         })
     }
 
+    /// Who it is, by the ID token that came with a renewal (OpenID Connect Core section 12.2); `None` if
+    /// there is none, or it does not pass: what was known stays.
+    pub(super) async fn told_again(&self, known: &Discovered, response: &TokenAnswer) -> Option<Identity> {
+        let (Says::IdToken(id_tokens), Some(id_token)) = (&known.says, response.id_token()) else { return None };
+        let any: fn(Option<&Nonce>) -> Result<(), String> = |_| Ok(());
+        if let Err(error) = self.verify(known, id_tokens, id_token, any).await {
+            tracing::warn!(provider = self.plan.name, %error, "the ID token of a renewal does not pass");
+            return None;
+        }
+        let claims = claims::payload(&id_token.to_string()).ok()?;
+        claims::identity(&known.issuer, claims, &self.plan.needed_claims).ok()
+    }
+
     /// OpenID Connect Core section 3.1.3.7, with one look for new keys.
     async fn verify(
         &self,
         known: &Discovered,
         id_tokens: &IdTokens,
         id_token: &CoreIdToken,
-        nonce: &Nonce,
+        nonce: impl NonceVerifier + Copy,
     ) -> Result<(), LoginError> {
         let keys = self.keys.current().ok_or_else(|| LoginError::Unavailable("its keys are not known".to_owned()))?;
         let mut result = self.check_id_token(known, id_tokens, id_token, nonce, &keys);
@@ -192,7 +205,7 @@ impl Provider {
         known: &Discovered,
         id_tokens: &IdTokens,
         id_token: &CoreIdToken,
-        nonce: &Nonce,
+        nonce: impl NonceVerifier + Copy,
         keys: &KeySet,
     ) -> Result<(), ClaimsVerificationError> {
         let client_id = ClientId::new(self.plan.client_id.clone());

@@ -14,7 +14,7 @@ use super::{
     discovery::{Discovered, Says},
     error::{LoginError, TokenFailure},
     token_answer::TokenAnswer,
-    tokens::{ProviderTokens, RenewError, TokenSource},
+    tokens::{ProviderTokens, RenewError, Renewal, TokenSource},
 };
 use crate::{metrics::outcome::ProviderEndpoint, oauth::Scopes};
 
@@ -32,9 +32,9 @@ const BAD_REFRESH_TOKEN: &str = "bad_refresh_token";
 
 #[async_trait]
 impl TokenSource for Provider {
-    async fn renew(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError> {
+    async fn renew(&self, tokens: &ProviderTokens) -> Result<Renewal, RenewError> {
         let Some(refresh_token) = tokens.refresh_token.clone().map(RefreshToken::new) else {
-            return self.check_lasting(tokens).await;
+            return self.check_lasting(tokens).await.map(Renewal::from);
         };
         let known = self.ready().await.map_err(RenewError::Unavailable)?;
         let mut request = known.client.exchange_refresh_token(&refresh_token);
@@ -56,7 +56,7 @@ impl TokenSource for Provider {
             LoginError::Unavailable(text) => RenewError::Unavailable(text),
             error => RenewError::Ended(error.to_string()),
         })?;
-        Ok(renewed)
+        Ok(Renewal { identity: self.told_again(&known, &response).await, tokens: renewed })
     }
 
     async fn revoke(&self, tokens: &ProviderTokens) {

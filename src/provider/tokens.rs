@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{oauth::Scopes, time::Timestamp};
+use crate::{identity::Identity, oauth::Scopes, time::Timestamp};
 
 /// The provider's tokens of one grant. Lives sealed in the store and never goes to a client.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,15 @@ pub struct ProviderTokens {
     pub lasting: bool,
 }
 
+/// What a renewal gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// The new tokens.
+    pub tokens: ProviderTokens,
+    /// Who it is, if the provider told it again with an ID token: groups may have changed (S33).
+    pub identity: Option<Identity>,
+}
+
 /// Why the provider did not renew a grant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenewError {
@@ -45,10 +54,18 @@ pub enum RenewError {
 pub trait TokenSource: Send + Sync + std::fmt::Debug {
     /// Exchanges the refresh token; a provider that does not rotate keeps the old one in the
     /// result. A lasting access token is checked, and stays.
-    async fn renew(&self, tokens: &ProviderTokens) -> Result<ProviderTokens, RenewError>;
+    async fn renew(&self, tokens: &ProviderTokens) -> Result<Renewal, RenewError>;
 
     /// Revokes at the provider where it offers that (RFC 7009); best effort.
     async fn revoke(&self, tokens: &ProviderTokens);
+}
+
+// === impl Renewal ===
+
+impl From<ProviderTokens> for Renewal {
+    fn from(tokens: ProviderTokens) -> Self {
+        Self { tokens, identity: None }
+    }
 }
 
 // === impl ProviderTokens ===

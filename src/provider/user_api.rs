@@ -94,7 +94,8 @@ impl Provider {
         let members = object(&answer).ok_or_else(|| useless(&Useless::NotAnObject))?;
         let plan = &self.plan.protocol.identity;
         let mut identity =
-            identity(known.issuer.as_str(), plan, &self.plan.client_id, members).map_err(|reason| useless(&reason))?;
+            identity(known.issuer.as_str(), plan, &self.plan.client_id, members, &self.plan.needed_claims)
+                .map_err(|reason| useless(&reason))?;
         if let Some(url) = &plan.email_endpoint {
             let address = self.verified_address(url, tokens).await;
             identity.email_verified = address.is_some();
@@ -163,6 +164,7 @@ fn identity(
     plan: &IdentityPlan,
     client_id: &str,
     members: Map<String, Value>,
+    needed: &[String],
 ) -> Result<Identity, Useless> {
     if let Some(path) = &plan.client_id {
         let application = path.in_object(&members).ok_or_else(|| Useless::Missing(path.to_string()))?;
@@ -184,7 +186,7 @@ fn identity(
         email_verified: verified && email.is_some(),
         email,
         name: claims::text(plan.name.in_object(&members)),
-        claims: claims::further(members),
+        claims: claims::further(members, needed),
     })
 }
 

@@ -273,6 +273,7 @@ impl Worker {
         if new.plan().admin_listen != entrances.admin.asked() {
             entrances.admin.turn_to(admin);
         }
+        new.cut_denied(&old);
         new.retired(&old).end(&new, &self.parts.shared).await;
         for warning in read.warnings {
             tracing::warn!("{warning}");

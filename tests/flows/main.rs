@@ -20,6 +20,7 @@ mod discovery;
 mod https;
 mod pages;
 mod plain_oauth;
+mod policy;
 mod provider_trouble;
 mod redirect_uris;
 mod registration;

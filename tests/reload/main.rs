@@ -26,6 +26,7 @@ mod addresses;
 mod admin;
 mod files;
 mod flight;
+mod policy;
 mod process;
 mod providers;
 mod soak;

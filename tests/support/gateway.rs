@@ -148,6 +148,7 @@ fn surface(plan: &Plan, world: &World) -> Surface {
         let metrics = world.metrics.route(&route.id);
         let gate = Gate::new(gate::Parts {
             plan: Arc::clone(route),
+            policy: world.plan.policy.clone(),
             issuer: world.plan.issuer.clone(),
             keys: Arc::clone(&world.keys),
             issued: Issued::ByUs { grants: Arc::clone(&world.grants), authority: Arc::clone(&world.authority) },

@@ -6,7 +6,7 @@ use url::Url;
 use vestibule::{
     config::plan::{
         AuditPlan, BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode,
-        Plan, ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm, StoragePlan,
+        Plan, PolicyPlan, ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm, StoragePlan,
     },
     oauth::{Issuer, ResourceUri, Scopes},
 };
@@ -78,6 +78,8 @@ pub(crate) fn provider(public_url: &Url, name: &str, mount: &str, routes: &[&str
         },
         timeout: Duration::from_secs(5),
         allow_insecure_http: false,
+        policy: PolicyPlan::default(),
+        needed_claims: Vec::new(),
         routes: routes.iter().map(|path| Arc::new(route(public_url, name, path, "http://127.0.0.1:9/"))).collect(),
         issuer,
     }
@@ -97,6 +99,7 @@ pub(crate) fn route(public_url: &Url, provider: &str, path: &str, backend: &str)
             response_timeout: Duration::from_secs(2),
         },
         required_scopes: Scopes::parse("mcp").unwrap(),
+        policy: PolicyPlan::default(),
         max_body: 1024 * 1024,
         allowed_origins: Vec::new(),
         identity_headers: IdentityHeaders {

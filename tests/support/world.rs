@@ -15,7 +15,7 @@ use vestibule::{
     keys::KeyRing,
     metrics::{Metrics, ProviderMetrics, outcome::RevocationInitiator},
     oauth::{ClientId, RedirectUri},
-    provider::tokens::{ProviderTokens, RenewError, TokenSource},
+    provider::tokens::{ProviderTokens, RenewError, Renewal, TokenSource},
     seal::{Sealer, sha256},
     secret::Secret,
     store::{memory::MemoryStore, record::Records},
@@ -142,7 +142,7 @@ pub(crate) fn claims(token: &str) -> Value {
 
 #[async_trait]
 impl TokenSource for NoProvider {
-    async fn renew(&self, _: &ProviderTokens) -> Result<ProviderTokens, RenewError> {
+    async fn renew(&self, _: &ProviderTokens) -> Result<Renewal, RenewError> {
         Err(RenewError::Unavailable("not in this test".to_owned()))
     }
 

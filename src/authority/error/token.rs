@@ -77,6 +77,9 @@ pub enum TokenError {
     /// The provider ended the sign-in.
     #[error("the identity provider ended the sign-in; sign in again")]
     ProviderEnded,
+    /// The person may not pass any more; the grant is revoked.
+    #[error("this account may not use this server any more")]
+    PolicyDenied,
     /// The provider does not answer; the token that was sent stays usable.
     #[error("the identity provider does not answer right now; the token stays valid, try again")]
     ProviderUnavailable,
@@ -110,6 +113,7 @@ impl TokenError {
             | Self::RefreshExpired
             | Self::RefreshReused
             | Self::ResourceGone
+            | Self::PolicyDenied
             | Self::ProviderEnded => "invalid_grant",
             Self::InvalidScope => "invalid_scope",
             Self::Target(_) => "invalid_target",
@@ -159,6 +163,7 @@ impl TokenError {
             Self::RefreshReused => TokenRequest::RefreshReused,
             Self::InvalidScope => TokenRequest::InvalidScope,
             Self::Target(_) | Self::ResourceGone => TokenRequest::InvalidTarget,
+            Self::PolicyDenied => TokenRequest::PolicyDenied,
             Self::ProviderEnded => TokenRequest::IdpGrantEnded,
             Self::ProviderUnavailable => TokenRequest::IdpRefreshFailed,
             Self::Store(_) | Self::Contended | Self::Signing(_) => TokenRequest::StoreError,

@@ -26,8 +26,7 @@ use crate::{
 pub struct GrantState {
     /// Its name.
     pub id: GrantId,
-    /// Who signed in.
-    pub identity: Arc<Identity>,
+    identity: ArcSwap<Identity>,
     /// Who was given it.
     pub client_id: ClientId,
     /// What was given; a single token may hold less.
@@ -66,7 +65,7 @@ impl GrantState {
     pub(super) fn new(id: GrantId, record: &GrantRecord, registry: Weak<DashMap<GrantId, Weak<GrantState>>>) -> Self {
         Self {
             id,
-            identity: Arc::new(record.identity.clone()),
+            identity: ArcSwap::from_pointee(record.identity.clone()),
             client_id: record.client_id.clone(),
             scopes: record.scopes.clone(),
             resource: record.resource.clone(),
@@ -76,6 +75,17 @@ impl GrantState {
             turn: Arc::default(),
             failures: AtomicU64::new(0),
             registry,
+        }
+    }
+
+    /// Who signed in, as the provider last told it.
+    pub fn identity(&self) -> Arc<Identity> {
+        self.identity.load_full()
+    }
+
+    pub(in crate::authority) fn set_identity(&self, identity: &Identity) {
+        if **self.identity.load() != *identity {
+            self.identity.store(Arc::new(identity.clone()));
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     endpoints::{self, Says},
     lifetimes,
     overlap::Claims,
-    protocol,
+    policy, protocol,
     report::Report,
     route::{self, below},
     scopes, server, static_client,
@@ -23,7 +23,7 @@ use crate::{
             keys::{self, ONLY_PROVIDER},
         },
         origin::{child, item},
-        plan::{Mode, ProviderPlan},
+        plan::{Mode, PolicyPlan, ProviderPlan, RoutePlan},
     },
     oauth::{Issuer, RedirectUri},
 };
@@ -95,6 +95,7 @@ pub(super) fn compile(
     let timeout = timeout(&child(&at, "timeout_seconds"), provider, report);
 
     demand_routes(&at, provider, report);
+    let policy = policy::compile(&child(&at, "policy"), &provider.policy, report);
     let route_place = route::Place { provider: name, mount: mount.as_deref(), public_url, listen };
     let mut route_paths = Vec::new();
     let mut routes = Vec::new();
@@ -116,6 +117,7 @@ pub(super) fn compile(
     });
     let plan = || {
         let (mount, redirect_path, public_url) = (mount?, redirect_path?, public_url?);
+        let routes = routes.into_iter().collect::<Option<Vec<_>>>()?;
         let issuer = Issuer::new(public_url, &mount);
         Some(ProviderPlan {
             name: name.to_owned(),
@@ -144,10 +146,22 @@ pub(super) fn compile(
             lifetimes,
             timeout,
             allow_insecure_http: place.allow_insecure_http,
-            routes: routes.into_iter().collect::<Option<Vec<_>>>()?,
+            needed_claims: needed_claims(&policy, &routes),
+            policy,
+            routes,
         })
     };
     Draft { plan: plan(), claims }
+}
+
+/// The names of the claims that rules look at; of a path, its first name, and the whole.
+fn needed_claims(policy: &PolicyPlan, routes: &[Arc<RoutePlan>]) -> Vec<String> {
+    let paths = policy.claims().chain(routes.iter().flat_map(|route| route.policy.claims()));
+    let mut names: Vec<String> =
+        paths.flat_map(|path| [path, path.split('.').next().unwrap_or(path)]).map(str::to_owned).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 fn demand_routes(at: &str, provider: &Provider, report: &mut Report<'_>) {

@@ -6,6 +6,7 @@ use http::HeaderName;
 use url::{Host, Url};
 
 use super::{
+    policy,
     report::Report,
     server::list,
     value::{self, Refusal},
@@ -98,6 +99,7 @@ pub(super) fn compile(
         ];
         report.read(&child(at, "backend_authorization"), text.trim(), |text| value::choice(text, &choices))
     });
+    let policy = policy::compile(&child(at, "policy"), &route.policy, report);
     let (path, mount, public_url) = (path?, place.mount?, place.public_url?);
     let public_path = below(mount, path);
     Some(RoutePlan {
@@ -107,6 +109,7 @@ pub(super) fn compile(
         path: public_path,
         backend: BackendPlan { url: url?, connect_timeout, response_timeout },
         required_scopes,
+        policy,
         max_body,
         allowed_origins,
         identity_headers,

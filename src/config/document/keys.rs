@@ -7,8 +7,8 @@ use serde::{
 };
 
 use super::{
-    Client, Document, IdentityHeaders, IdentityMembers, Introspection, Lifetimes, Limits, LogTable, Provider, Route,
-    StorageTable, Tls,
+    Client, Document, IdentityHeaders, IdentityMembers, Introspection, Lifetimes, Limits, LogTable, Policy, Provider,
+    Route, StorageTable, Tls,
 };
 
 /// Keys whose values are never shown, wherever they stand. `key` is a path, unless somebody wrote
@@ -51,7 +51,7 @@ pub fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
 /// Every key as a path; `<name>` stands for a provider's name, `[]` for a list's item.
 pub fn all() -> Vec<String> {
     const PROVIDER: &str = "providers.<name>";
-    let tables: [(&str, &[&str]); 12] = [
+    let tables: [(&str, &[&str]); 14] = [
         ("", of::<Document>()),
         ("tls", of::<Tls>()),
         ("storage", of::<StorageTable>()),
@@ -62,6 +62,8 @@ pub fn all() -> Vec<String> {
         ("providers.<name>.introspection", of::<Introspection>()),
         ("providers.<name>.clients[]", of::<Client>()),
         ("providers.<name>.lifetimes", of::<Lifetimes>()),
+        ("providers.<name>.policy", of::<Policy>()),
+        ("providers.<name>.routes[].policy", of::<Policy>()),
         ("providers.<name>.routes[]", of::<Route>()),
         ("providers.<name>.routes[].identity_headers", of::<IdentityHeaders>()),
     ];
@@ -84,10 +86,18 @@ pub fn variable(path: &str) -> Option<String> {
     let (name, key) = rest.split_once('.')?;
     let block = if name == ONLY_PROVIDER { String::new() } else { format!("{}_", capitals(name)) };
     let key = match key.split_once('[') {
-        None if matches!(key, "routes" | "clients" | "lifetimes" | "identity" | "introspection") => return None,
+        // A claim's name may hold what a variable's may not.
+        None if key.starts_with("policy.claims.") => return None,
+        None if matches!(
+            key,
+            "routes" | "clients" | "lifetimes" | "identity" | "introspection" | "policy" | "policy.claims"
+        ) =>
+        {
+            return None;
+        }
         None => capitals(key),
         Some(("routes", rest)) => match rest.split_once("].")?.1 {
-            "identity_headers" => return None,
+            "identity_headers" | "policy" | "policy.claims" => return None,
             "backend" => "BACKEND".to_owned(),
             key => format!("ROUTE_{}", capitals(key)),
         },

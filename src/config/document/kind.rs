@@ -58,6 +58,8 @@ kind! {
     };
     /// A member of a JSON object, or of a member of it.
     Member = "member", { "type": "string", "examples": ["id", "user.id"] };
+    /// A claim, or a member of one.
+    Claim = "claim", { "type": "string", "examples": ["groups", "realm_access.roles"] };
     /// A member, or a switch for all.
     MemberOrSwitch = "member, `true` or `false`", {
         "anyOf": [{ "type": "boolean" }, { "type": "string" }],

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::{
     introspection::Introspection,
     kind::{Algorithms, Duration, Member, MemberOrSwitch, Seconds, Switch, UrlPath, WebUrl},
+    policy::Policy,
     route::Route,
     value::{List, Params, Scalar, SecretSource},
 };
@@ -144,6 +145,9 @@ pub struct Provider {
     /// provider on the same machine or in the same cluster only.
     #[schemars(with = "Switch")]
     pub allow_insecure_http: Option<Scalar>,
+    /// Who may pass, on every route of this provider; default: everybody who can sign in there
+    /// ([policy](policy.md)).
+    pub policy: Policy,
     /// What is protected. Required.
     pub routes: Vec<Route>,
 }

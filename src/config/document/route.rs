@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::kind::{Duration, Header, Size, UrlPath, WebUrl};
+use super::policy::Policy;
 use super::value::{List, Scalar};
 
 /// A protected path and the server behind it.
@@ -19,6 +20,8 @@ pub struct Route {
     pub backend: Option<String>,
     /// What a token must carry besides the provider's `required_scopes`.
     pub scopes: Option<List>,
+    /// Who may pass here, besides what the provider's `policy` says.
+    pub policy: Policy,
     /// To connect to the backend, TLS included; default `5s`.
     #[schemars(with = "Duration")]
     pub connect_timeout: Option<Scalar>,

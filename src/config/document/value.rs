@@ -26,6 +26,10 @@ pub enum List {
     Items(Vec<String>),
 }
 
+/// The values that a claim may have: one, or a list. A text is one value, whatever is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimValues(pub Vec<String>);
+
 /// Parameters by name: a mapping, or one text: a JSON object, or `name=value&name=value`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Params {
@@ -130,6 +134,45 @@ impl<'de> Deserialize<'de> for List {
         }
 
         deserializer.deserialize_any(ListVisitor)
+    }
+}
+
+// === impl ClaimValues ===
+
+impl<'de> Deserialize<'de> for ClaimValues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ValuesVisitor;
+
+        impl<'de> Visitor<'de> for ValuesVisitor {
+            type Value = ClaimValues;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("one value or a list of values")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<ClaimValues, E> {
+                Ok(ClaimValues(vec![text.to_owned()]))
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<ClaimValues, E> {
+                Ok(ClaimValues(vec![value.to_string()]))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<ClaimValues, E> {
+                Ok(ClaimValues(vec![value.to_string()]))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<ClaimValues, E> {
+                Ok(ClaimValues(vec![value.to_string()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<ClaimValues, A::Error> {
+                let values: Vec<Scalar> = items(sequence)?;
+                Ok(ClaimValues(values.into_iter().map(|Scalar(text)| text).collect()))
+            }
+        }
+
+        deserializer.deserialize_any(ValuesVisitor)
     }
 }
 

@@ -92,6 +92,11 @@ pub(super) struct ProviderVariables {
     dynamic_registration: Option<Scalar>,
     client_id_metadata_documents: Option<Scalar>,
     private_use_schemes: Option<List>,
+    policy_emails: Option<List>,
+    policy_email_domains: Option<List>,
+    policy_subjects: Option<List>,
+    policy_groups: Option<List>,
+    policy_groups_claim: Option<String>,
     lifetimes_transaction: Option<Scalar>,
     lifetimes_code: Option<Scalar>,
     lifetimes_access_token: Option<Scalar>,
@@ -108,6 +113,11 @@ pub(super) struct ProviderVariables {
     allow_insecure_http: Option<Scalar>,
     backend: Option<String>,
     route_path: Option<String>,
+    route_policy_emails: Option<List>,
+    route_policy_email_domains: Option<List>,
+    route_policy_subjects: Option<List>,
+    route_policy_groups: Option<List>,
+    route_policy_groups_claim: Option<String>,
     route_scopes: Option<List>,
     route_connect_timeout: Option<Scalar>,
     route_response_timeout: Option<Scalar>,
@@ -212,6 +222,12 @@ impl ProviderVariables {
         let documents = self.client_id_metadata_documents;
         layer.set(&mut provider.client_id_metadata_documents, documents, "client_id_metadata_documents");
         layer.set(&mut provider.private_use_schemes, self.private_use_schemes, "private_use_schemes");
+        let policy = &mut provider.policy;
+        layer.set(&mut policy.emails, self.policy_emails, "policy.emails");
+        layer.set(&mut policy.email_domains, self.policy_email_domains, "policy.email_domains");
+        layer.set(&mut policy.subjects, self.policy_subjects, "policy.subjects");
+        layer.set(&mut policy.groups, self.policy_groups, "policy.groups");
+        layer.set(&mut policy.groups_claim, self.policy_groups_claim, "policy.groups_claim");
         let lifetimes = &mut provider.lifetimes;
         layer.set(&mut lifetimes.transaction, self.lifetimes_transaction, "lifetimes.transaction");
         layer.set(&mut lifetimes.code, self.lifetimes_code, "lifetimes.code");
@@ -301,6 +317,19 @@ impl ProviderVariables {
         let authorization = self.route_backend_authorization.take();
         let variable = "ROUTE_BACKEND_AUTHORIZATION";
         layer.set_as(&mut route.backend_authorization, authorization, &key("backend_authorization"), variable);
+        let policy = &mut route.policy;
+        let lists = [
+            (&mut policy.emails, self.route_policy_emails.take(), "emails"),
+            (&mut policy.email_domains, self.route_policy_email_domains.take(), "email_domains"),
+            (&mut policy.subjects, self.route_policy_subjects.take(), "subjects"),
+            (&mut policy.groups, self.route_policy_groups.take(), "groups"),
+        ];
+        for (slot, value, name) in lists {
+            let variable = format!("ROUTE_POLICY_{}", name.to_ascii_uppercase());
+            layer.set_as(slot, value, &key(&format!("policy.{name}")), &variable);
+        }
+        let (claim, variable) = (self.route_policy_groups_claim.take(), "ROUTE_POLICY_GROUPS_CLAIM");
+        layer.set_as(&mut policy.groups_claim, claim, &key("policy.groups_claim"), variable);
         let headers = &mut route.identity_headers;
         let all = [
             (&mut headers.subject, self.route_identity_headers_subject.take(), "subject"),
@@ -320,6 +349,11 @@ impl ProviderVariables {
         let set = [
             (self.backend.is_some(), "BACKEND"),
             (self.route_path.is_some(), "ROUTE_PATH"),
+            (self.route_policy_emails.is_some(), "ROUTE_POLICY_EMAILS"),
+            (self.route_policy_email_domains.is_some(), "ROUTE_POLICY_EMAIL_DOMAINS"),
+            (self.route_policy_subjects.is_some(), "ROUTE_POLICY_SUBJECTS"),
+            (self.route_policy_groups.is_some(), "ROUTE_POLICY_GROUPS"),
+            (self.route_policy_groups_claim.is_some(), "ROUTE_POLICY_GROUPS_CLAIM"),
             (self.route_scopes.is_some(), "ROUTE_SCOPES"),
             (self.route_connect_timeout.is_some(), "ROUTE_CONNECT_TIMEOUT"),
             (self.route_response_timeout.is_some(), "ROUTE_RESPONSE_TIMEOUT"),

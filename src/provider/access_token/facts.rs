@@ -75,7 +75,7 @@ impl Facts {
         }
         let client_id = CLIENT.iter().find_map(|name| ClientId::parse(members.get(*name)?.as_str()?).ok());
         let scopes = scopes(&members, plan)?;
-        let identity = claims::identity(issuer, members)
+        let identity = claims::identity(issuer, members, &[])
             .map_err(|_| AccessTokenError::Malformed("`sub` is missing or too long"))?;
         Ok(Self { identity: Arc::new(identity), client_id, scopes, audiences, expires_at })
     }

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn from(claims: &Value) -> Result<Identity, ClaimsError> {
-    identity("https://idp.example/", claims.as_object().unwrap().clone())
+    identity("https://idp.example/", claims.as_object().unwrap().clone(), &[])
 }
 
 #[test]

@@ -66,7 +66,7 @@ async fn sign_in_renewal_and_revocation() {
         assert_eq!(identity.email.as_deref(), Some("ada@example.com"));
         assert!(identity.email_verified && identity.name.is_some());
 
-        let renewed = provider.renew(&tokens).await.unwrap();
+        let renewed = provider.renew(&tokens).await.unwrap().tokens;
         assert_ne!(renewed.access_token, tokens.access_token);
         assert_eq!(renewed.refresh_token != tokens.refresh_token, rotates);
         provider.revoke(&renewed).await;

@@ -25,7 +25,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use url::Url;
 
 use crate::{
-    config::plan::{Lifetimes, Mode, ProtocolPlan, ProviderPlan},
+    config::plan::{Lifetimes, Mode, PolicyPlan, ProtocolPlan, ProviderPlan},
     egress::Egress,
     metrics::Metrics,
     oauth::{Issuer, Scopes},
@@ -388,6 +388,8 @@ pub(super) fn plan(origin: &str) -> ProviderPlan {
         },
         timeout: Duration::from_secs(5),
         allow_insecure_http: true,
+        policy: PolicyPlan::default(),
+        needed_claims: Vec::new(),
         routes: Vec::new(),
     }
 }

@@ -147,7 +147,7 @@ async fn the_end_of_a_refresh_token_stays_with_it() {
     let before = ProviderTokens { refresh_expires_at: Some(START), ..super::renew::tokens() };
     let renewed = async |answer: Value| {
         world.idp.answer("/token", Answer::Json(200, answer));
-        world.provider.renew(&before).await.unwrap().refresh_expires_at
+        world.provider.renew(&before).await.unwrap().tokens.refresh_expires_at
     };
     let answer = json!({ "access_token": "at-2", "token_type": "Bearer" });
     assert_eq!(renewed(answer.clone()).await, Some(START));
@@ -191,7 +191,7 @@ async fn a_token_without_an_end_counts_until_the_user_api_refuses_it() {
     .await;
     let (_, tokens) = sign_in(&world, octocat()).await.unwrap();
     assert!(tokens.lasting && tokens.refresh_token.is_none());
-    assert_eq!(world.provider.renew(&tokens).await.unwrap(), tokens);
+    assert_eq!(world.provider.renew(&tokens).await.unwrap().tokens, tokens);
     assert_eq!(world.idp.seen("/token").len(), 1, "there is nothing to exchange");
     for answer in [Answer::Json(500, json!({})), Answer::Json(403, json!({})), Answer::Silence, Answer::Hangup] {
         world.idp.answer("/user", answer);

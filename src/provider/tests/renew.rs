@@ -32,7 +32,7 @@ async fn t6_a_rotating_provider() {
             json!({ "access_token": "at-2", "refresh_token": "rt-2", "token_type": "bearer", "expires_in": 60, "scope": "openid" }),
         ),
     );
-    let renewed = world.provider.renew(&tokens()).await.unwrap();
+    let renewed = world.provider.renew(&tokens()).await.unwrap().tokens;
     assert_eq!(renewed.access_token, "at-2");
     assert_eq!(renewed.refresh_token.as_deref(), Some("rt-2"));
     assert_eq!(renewed.expires_at, Some(Timestamp(START.0 + 70)));
@@ -49,7 +49,7 @@ async fn t6_a_rotating_provider() {
 async fn t6_a_provider_that_does_not_rotate_keeps_the_old_refresh_token() {
     let world = World::new().await;
     world.idp.answer("/token", Answer::Json(200, json!({ "access_token": "at-2", "token_type": "Bearer" })));
-    let renewed = world.provider.renew(&tokens()).await.unwrap();
+    let renewed = world.provider.renew(&tokens()).await.unwrap().tokens;
     assert_eq!(renewed.refresh_token.as_deref(), Some("rt-1"));
     assert_eq!(renewed.scopes, tokens().scopes);
     assert_eq!(renewed.expires_at, None, "the provider did not say");

@@ -7,7 +7,7 @@ fn plan(subject: &str) -> IdentityPlan {
 }
 
 fn read(plan: &IdentityPlan, answer: &Value) -> Result<Identity, Useless> {
-    identity("https://forge.example", plan, "the application", answer.as_object().unwrap().clone())
+    identity("https://forge.example", plan, "the application", answer.as_object().unwrap().clone(), &[])
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_subject_is_a_text_or_a_whole_number_that_can_be_written_in_one_way() {
         assert_eq!(read(subject.clone()).unwrap_err(), Useless::Subject("id".to_owned()), "{subject}");
     }
     assert_eq!(read(Value::Null).unwrap_err(), Useless::Missing("id".to_owned()));
-    assert_eq!(super::identity("i", &plan, "c", Map::new()).unwrap_err(), Useless::Missing("id".to_owned()));
+    assert_eq!(super::identity("i", &plan, "c", Map::new(), &[]).unwrap_err(), Useless::Missing("id".to_owned()));
 }
 
 #[test]

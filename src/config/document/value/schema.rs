@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{List, Params, Scalar, SecretList, SecretSource};
+use super::{ClaimValues, List, Params, Scalar, SecretList, SecretSource};
 
 // === impl JsonSchema ===
 
@@ -29,6 +29,17 @@ impl JsonSchema for List {
             "title": "list",
             "anyOf": [{ "type": "array", "items": { "type": "string" } }, { "type": "string" }],
         })
+    }
+}
+
+impl JsonSchema for ClaimValues {
+    fn schema_name() -> Cow<'static, str> {
+        "ClaimValues".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<Scalar>();
+        json_schema!({ "title": "values", "anyOf": [value, { "type": "array", "items": value }] })
     }
 }
 
