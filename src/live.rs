@@ -270,6 +270,15 @@ impl Live {
         }
     }
 
+    /// Counts the grants in the store. Called now and then.
+    pub async fn count_grants(&self) {
+        for runtime in &self.runtimes {
+            if let Err(error) = runtime.core.grants.count().await {
+                tracing::debug!(%error, "the grants could not be counted");
+            }
+        }
+    }
+
     /// Every provider's name and whether it can be used right now.
     pub fn readiness(&self) -> Vec<(String, Readiness)> {
         let of = |core: &Core| (core.plan.name.clone(), core.upstream.provider.readiness());

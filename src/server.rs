@@ -36,6 +36,9 @@ use process::Process;
 /// How often expired records are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How often the grants in the store are counted.
+const COUNT_INTERVAL: Duration = Duration::from_mins(1);
+
 /// How often sign-ins that took too long are given up.
 const SETTLE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -204,7 +207,12 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     let admin = Entrance::new(self::admin(admin), CancellationToken::new());
     let (exit, admin_exit) = (public.exit(), admin.exit());
     let work = worker.run(Entrances::open(public, bound, admin, bound_admin), stop.clone());
-    let rest = vec![tokio::spawn(sweep(records)), tokio::spawn(settle(settled, flows)), tokio::spawn(work)];
+    let rest = vec![
+        tokio::spawn(sweep(records)),
+        tokio::spawn(count(Arc::clone(&settled))),
+        tokio::spawn(settle(settled, flows)),
+        tokio::spawn(work),
+    ];
     Ok(Running { address, admin_address, stop, public: exit, admin: admin_exit, rest, reloader })
 }
 
@@ -276,6 +284,17 @@ async fn settle(live: Arc<ArcSwap<Live>>, flows: Arc<Flows>) {
     loop {
         ticks.tick().await;
         live.load().settle_flows(&flows);
+    }
+}
+
+/// For the metrics.
+async fn count(live: Arc<ArcSwap<Live>>) {
+    let mut ticks = tokio::time::interval(COUNT_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let live = live.load_full();
+        live.count_grants().await;
     }
 }
 

@@ -23,6 +23,7 @@ const rows = [
     stat('Ready providers', [q(`sum(max by (provider) (vestibule_provider_ready{${BY_PROVIDER}}))`, 'ready')], { help: 'Providers that people can sign in with right now.' }),
     stat('Providers down', [q(`count(max by (provider) (vestibule_provider_ready{${BY_PROVIDER}}) == 0) or vector(0)`, 'down')], { bad: 1, runbook: 'VestibuleProviderDown', help: 'Without usable metadata or keys. Whoever is signed in goes on working.' }),
     stat('Error budget left, sign-ins, 30 d', [q(`1 - (sum(increase(vestibule_auth_logins_total{fault=~"idp|gateway"}[30d])) / sum(increase(vestibule_auth_logins_total{fault=~"none|idp|gateway"}[30d]))) / 0.005`, 'left')], { unit: 'percentunit', low: 0.25, runbook: 'VestibuleLoginBurnSlow', help: '100 % is nothing used of the 0.5 % that may fail.' }),
+    stat('Live grants', [q('sum(max by (provider) (vestibule_sessions_active{provider=~"$provider"}))', 'grants')], { help: 'People and clients who are let in now. Counted in the store every minute.' }),
     stat('Store ready', [q('min(vestibule_store_ready)', 'ready')], { low: 1, runbook: 'VestibuleStoreDown' }),
     stat('Last reload good', [q('min(vestibule_config_last_reload_successful)', 'good')], { low: 1, runbook: 'VestibuleReloadFailed' }),
     stat('Different configurations', [q('count(count by (sha256) (vestibule_config_info))', 'configurations')], { bad: 2, runbook: 'VestibuleConfigurationDrift' }),
@@ -56,6 +57,7 @@ const rows = [
   ]],
   ['Why sign-ins fail', [
     series('By outcome', [q(provider('vestibule_auth_callbacks_total', 'outcome', 'outcome!="ok"'), '{{outcome}}')], { unit: 'ops', stack: true, width: 12 }),
+    series('Refused by a policy', [q(provider('vestibule_auth_denials_total', 'provider, rule'), '{{provider}}: {{rule}}')], { unit: 'ops', stack: true }),
     series('By fault', [q(provider('vestibule_auth_callbacks_total', 'fault', 'fault!="none"'), '{{fault}}')], { unit: 'ops', stack: true, runbook: 'VestibuleLoginBurnFast' }),
     series('Errors of the provider', [q(provider('vestibule_auth_idp_errors_total', 'provider, endpoint, error'), '{{provider}} {{endpoint}}: {{error}}')], { unit: 'ops', stack: true }),
     series('Failed sign-ins, by the error budget', [q('vestibule:login_bad:ratio_rate1h', '{{provider}} 1 h'), q('vestibule:login_bad:ratio_rate6h', '{{provider}} 6 h')], { unit: 'percentunit', runbook: 'VestibuleLoginBurnSlow', help: 'From the recording rules.' }),

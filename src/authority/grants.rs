@@ -154,6 +154,16 @@ impl Grants {
         self.closed.is_reached()
     }
 
+    /// Counts the live grants in the store, for the metrics.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; the last count then stays.
+    pub async fn count(&self) -> Result<(), StoreError> {
+        let live = self.records.find::<GrantRecord>(&GrantRecord::provider_term(&self.provider)).await?.len();
+        self.metrics.sessions_active(live);
+        Ok(())
+    }
+
     /// Deletes every grant of this provider from the store; returns how many there were.
     ///
     /// # Errors

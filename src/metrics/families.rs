@@ -150,6 +150,8 @@ families! {
         "Refresh tokens that were used twice.";
     provider_refreshes: counter "vestibule_provider_refreshes_total" [provider, outcome: ProviderRefresh]
         "Refreshes at the identity provider.";
+    sessions_active: gauge "vestibule_sessions_active" [provider]
+        "Live grants, counted in the store every minute; replicas share it, so take the maximum.";
     revocations: counter "vestibule_revocations_total" [provider, initiator: RevocationInitiator]
         "Ended grants by initiator.";
     registrations: counter "vestibule_client_registrations_total"

@@ -88,6 +88,12 @@ impl ProviderMetrics {
         self.all.families.logins.with_label_values(&[&*self.name, outcome.as_str(), outcome.fault().as_str()]).inc();
     }
 
+    /// So many grants are live.
+    pub fn sessions_active(&self, count: usize) {
+        let gauge = self.all.families.sessions_active.with_label_values(&[&self.name]);
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// So many sign-ins are under way.
     pub fn flows_in_progress(&self, count: usize) {
         let gauge = self.all.families.flows_in_progress.with_label_values(&[&self.name]);
