@@ -56,7 +56,7 @@ fn is_lower_hex(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0b1902b7-01";
     const OURS: &str = "a1b2c3d4e5f600010000000000000001";
 
     fn after(given: &[&str], request_id: &str) -> (Option<String>, Option<String>, bool) {
@@ -74,14 +74,14 @@ mod tests {
     fn a_trace_goes_on_as_it_came() {
         let expected = Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned());
         assert_eq!(after(&[GIVEN], OURS), (expected.clone(), Some(GIVEN.to_owned()), true));
-        let newer = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-comes";
+        let newer = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0b1902b7-01-what-comes";
         assert_eq!(after(&[newer], OURS), (expected, Some(newer.to_owned()), true));
     }
 
     #[test]
     fn what_is_no_trace_is_replaced_by_one_of_ours() {
         let ours = format!("00-{OURS}-0000000000000001-00");
-        let zero_trace = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
+        let zero_trace = "00-00000000000000000000000000000000-00f067aa0b1902b7-01";
         let zero_parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01";
         for given in [
             vec![],
@@ -90,9 +90,9 @@ mod tests {
             vec![GIVEN, GIVEN],
             vec![zero_trace],
             vec![zero_parent],
-            vec!["ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
-            vec!["00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"],
-            vec!["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x"],
+            vec!["ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0b1902b7-01"],
+            vec!["00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0b1902b7-01"],
+            vec!["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0b1902b7-01-x"],
         ] {
             assert_eq!(after(&given, OURS), (None, Some(ours.clone()), false), "{given:?}");
         }
