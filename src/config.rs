@@ -1,7 +1,7 @@
 //! The one way in: sources (YAML text, environment) -> [`document`] -> [`plan`], or diagnostics.
 //!
 //! ```text
-//! source -> yaml, env -> Document -> compile -> Plan
+//! source -> yaml, env -> Document, with its presets -> compile -> Plan
 //! ```
 
 mod compile;
@@ -12,6 +12,7 @@ mod env;
 pub mod facts;
 pub mod origin;
 pub mod plan;
+pub mod preset;
 pub mod schema;
 mod secrets;
 pub mod source;
@@ -105,6 +106,7 @@ fn finish(
         },
     };
     env::overlay(&mut document, &mut origins, &environment, &mut found);
+    let notes = preset::fill(&mut document, &mut origins, &mut found);
     document.secret_files().for_each(|path| found.add_file(PathBuf::from(path)));
     let secrets = Secrets::gather(&document, environment);
     let (plan, later) = compile::compile(&document, &origins, &secrets);
@@ -114,6 +116,9 @@ fn finish(
         }
     }
     found.extend_unless_known(later);
+    if !found.has_errors() {
+        notes.into_iter().for_each(|note| found.push(note));
+    }
     found.sort();
     match plan {
         Some(plan) if !found.has_errors() => {

@@ -18,6 +18,7 @@ mod keys;
 mod login;
 mod metadata;
 mod renew;
+mod scope;
 mod token_answer;
 pub mod tokens;
 mod user_api;

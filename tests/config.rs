@@ -14,6 +14,8 @@ mod hostile;
 mod keys;
 #[path = "config/page.rs"]
 mod page;
+#[path = "config/presets.rs"]
+mod presets;
 #[path = "config/reference.rs"]
 mod reference;
 #[path = "config/schema.rs"]

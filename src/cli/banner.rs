@@ -3,7 +3,10 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::config::plan::{Mode, Plan, ProviderPlan, RoutePlan, StoragePlan};
+use crate::config::{
+    plan::{Mode, Plan, ProviderPlan, RoutePlan, StoragePlan},
+    preset::Preset,
+};
 
 /// Columns of the labels.
 const LABEL: usize = 18;
@@ -48,6 +51,9 @@ fn write_provider(text: &mut String, origin: &str, provider: &ProviderPlan) -> f
 
 fn write_application(text: &mut String, origin: &str, provider: &ProviderPlan) -> fmt::Result {
     line(text, 2, "callback URL", &format!("{}  <- enter this at the provider", provider.callback_url))?;
+    if let Some(preset) = Preset::named(provider.protocol.preset).filter(|preset| !preset.title.is_empty()) {
+        line(text, 2, "there it is", preset.console)?;
+    }
     let kind = if provider.client_secret.is_some() { "confidential" } else { "public" };
     let grants = if provider.offline_access { "authorization_code, refresh_token" } else { "authorization_code" };
     line(text, 2, "application", &format!("{kind}, grant types {grants}"))?;

@@ -64,7 +64,7 @@ fn told_as_json(code: u8, found: &Diagnostics, files: Option<&str>, survey: Opti
 
 fn diagnostic(diagnostic: &Diagnostic) -> Value {
     let (file, line, column, variable) = match &diagnostic.origin {
-        Origin::Nowhere => (None, None, None, None),
+        Origin::Nowhere | Origin::Preset(_) => (None, None, None, None),
         Origin::File(file) => (Some(file), None, None, None),
         Origin::Place(place) => (Some(&place.file), Some(place.line), Some(place.column), None),
         Origin::Variable { name, place } => {

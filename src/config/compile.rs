@@ -18,7 +18,7 @@ mod scopes;
 mod server;
 mod static_client;
 mod tls;
-mod value;
+pub(super) mod value;
 
 use std::sync::Arc;
 

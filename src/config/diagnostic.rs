@@ -241,7 +241,7 @@ impl Diagnostics {
     /// In the order of the file, then variables.
     pub(super) fn sort(&mut self) {
         self.found.sort_by_key(|diagnostic| match &diagnostic.origin {
-            Origin::Nowhere | Origin::File(_) => (0, 0, 0),
+            Origin::Nowhere | Origin::File(_) | Origin::Preset(_) => (0, 0, 0),
             Origin::Place(place) => (1, place.line, place.column),
             Origin::Variable { .. } => (2, 0, 0),
         });

@@ -28,7 +28,7 @@ const PREFIX: &str = "VESTIBULE_";
 const ARGUMENTS: [&str; 2] = ["VESTIBULE_CONFIG", "VESTIBULE_ENV_FILE"];
 
 /// What every provider has one of: whoever sets it names a provider.
-const NAMING: [&str; 2] = ["CONFIG_URL", "AUTHORIZATION_ENDPOINT"];
+const NAMING: [&str; 3] = ["CONFIG_URL", "AUTHORIZATION_ENDPOINT", "PRESET"];
 
 /// A provider and the prefix of its variables.
 struct Block {
@@ -80,7 +80,7 @@ fn block_origin(block: &Block, environment: &Environment) -> Origin {
 /// Which providers the variables describe.
 ///
 /// Named by `VESTIBULE_PROVIDERS`; else those of the file; else each `<NAME>` of which there is a
-/// `VESTIBULE_<NAME>_CONFIG_URL` (or `…_AUTHORIZATION_ENDPOINT`). `VESTIBULE_CONFIG_URL` and its like, without a name, belong to
+/// `VESTIBULE_<NAME>_CONFIG_URL` (or `…_AUTHORIZATION_ENDPOINT`, `…_PRESET`). `VESTIBULE_CONFIG_URL` and its like, without a name, belong to
 /// the only provider.
 fn blocks(document: &Document, environment: &Environment, found: &mut Diagnostics) -> Vec<Block> {
     let list = format!("{PREFIX}PROVIDERS");

@@ -28,6 +28,8 @@ pub enum Origin {
     File(Arc<str>),
     /// A place in the configuration file.
     Place(Place),
+    /// What is known about the provider; nobody wrote it.
+    Preset(&'static str),
     /// An environment variable.
     Variable {
         /// Its name.
@@ -52,6 +54,7 @@ impl fmt::Display for Origin {
             Self::Nowhere => formatter.write_str("configuration"),
             Self::File(file) => formatter.write_str(file),
             Self::Place(place) => write!(formatter, "{place}"),
+            Self::Preset(name) => write!(formatter, "preset {name}"),
             Self::Variable { name, place: None } => formatter.write_str(&printable(name)),
             Self::Variable { name, place: Some(place) } => {
                 write!(formatter, "{}:{}: {}", place.file, place.line, printable(name))

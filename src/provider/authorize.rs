@@ -10,6 +10,7 @@ use super::{
     error::LoginError,
     hints::{Hints, Wishes},
     login::Login,
+    scope,
 };
 use crate::oauth::{self, Scopes};
 
@@ -35,7 +36,8 @@ impl Provider {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let pkce = self.plan.protocol.forward_pkce.then_some((challenge, verifier));
         let new_state = || CsrfToken::new_random_len(RANDOM_BYTES);
-        let scopes = self.asked(&known, scopes, offline);
+        let wanted = scopes;
+        let scopes = self.asked(&known, wanted, offline);
         let parameters = self.authorize_parameters(&known, wishes);
         let (url, state, nonce) = match &known.says {
             Says::IdToken(_) => {
@@ -63,6 +65,7 @@ impl Provider {
         let login = Login {
             state: state.into_secret(),
             nonce: nonce.secret().clone(),
+            scopes: self.kept_for_exchange(wanted),
             pkce_verifier: pkce.map(|(_, verifier)| verifier.into_secret()),
         };
         Ok((url, login))
@@ -87,7 +90,14 @@ impl Provider {
     /// All scopes of one request.
     fn asked(&self, known: &Discovered, scopes: &Scopes, offline: bool) -> impl Iterator<Item = Scope> + use<> {
         let asked = self.plan.required_scopes.union(&scopes.without(oauth::Scope::OFFLINE_ACCESS));
-        let mut asked = asked.union(&self.plan.protocol.additional_authorize_scopes).to_vec();
+        let names = &self.plan.protocol.scope_names;
+        let mut asked: Vec<String> = asked.iter().map(|scope| scope::sent(names, scope.as_str())).collect();
+        // Scopes of another API bear the name that they have there.
+        for more in self.plan.protocol.additional_authorize_scopes.iter().map(oauth::Scope::as_str) {
+            if asked.iter().all(|scope| scope != more) {
+                asked.push(more.to_owned());
+            }
+        }
         let offline_access = oauth::Scope::OFFLINE_ACCESS;
         let offline = offline && self.plan.offline_access && known.knows_offline_access;
         if offline && !asked.iter().any(|scope| scope == offline_access) {

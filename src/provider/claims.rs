@@ -98,6 +98,17 @@ pub(super) fn complete(identity: &mut Identity, claims: &Map<String, Value>) {
     }
 }
 
+/// Where a provider says by another claim whether the address is verified, that counts; only if
+/// `email_verified` itself says nothing.
+pub(super) fn with_verified_email(mut claims: Map<String, Value>, claim: Option<&str>) -> Map<String, Value> {
+    // Entra writes its optional claims as booleans, numbers or texts.
+    let says_so = |value: &Value| is_true(Some(value)) || value.as_u64() == Some(1) || value.as_str() == Some("1");
+    if !claims.contains_key("email_verified") && claim.and_then(|claim| claims.get(claim)).is_some_and(says_so) {
+        claims.insert("email_verified".to_owned(), Value::Bool(true));
+    }
+    claims
+}
+
 /// A text for people to read.
 pub(super) fn text(claim: Option<&Value>) -> Option<String> {
     let text = claim?.as_str()?.trim();

@@ -49,6 +49,9 @@ pub struct Login {
     pub nonce: String,
     /// PKCE code verifier (RFC 7636); `None` if no challenge was sent.
     pub pkce_verifier: Option<String>,
+    /// What was asked for, if the token endpoint has to be told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Scopes>,
 }
 
 /// What the provider sent the browser back with; `state` has been checked and errors are handled.
@@ -114,7 +117,9 @@ impl Provider {
             LoginError::IdTokenInvalid("there is none; may this application use the scope `openid`?".to_owned())
         })?;
         self.verify(known, id_tokens, id_token, &Nonce::new(login.nonce.clone())).await?;
+        let verified = self.plan.protocol.email_verified_claim;
         let mut identity = claims::payload(&id_token.to_string())
+            .map(|claims| claims::with_verified_email(claims, verified))
             .and_then(|claims| claims::identity(&known.issuer, claims, &self.plan.needed_claims))
             .map_err(|error: ClaimsError| LoginError::IdTokenInvalid(error.to_string()))?;
         let tokens = self.tokens(known, response, None).map_err(LoginError::ExchangeFailed)?;
@@ -145,6 +150,9 @@ impl Provider {
         }
         for (name, value) in self.parameters(&self.plan.extra_token_params) {
             request = request.add_extra_param(name, value);
+        }
+        if let Some(scope) = self.scope_at_token_endpoint(known, login.scopes.as_ref()) {
+            request = request.add_extra_param("scope", scope);
         }
         let http = self.http.endpoint(ProviderEndpoint::Token);
         let answer = request.request_async(&http).await;

@@ -13,6 +13,7 @@ use super::{
     client_request,
     discovery::{Discovered, Says},
     error::{LoginError, TokenFailure},
+    scope,
     token_answer::TokenAnswer,
     tokens::{ProviderTokens, RenewError, Renewal, TokenSource},
 };
@@ -40,6 +41,9 @@ impl TokenSource for Provider {
         let mut request = known.client.exchange_refresh_token(&refresh_token);
         for (name, value) in self.parameters(&self.plan.extra_token_params) {
             request = request.add_extra_param(name, value);
+        }
+        if let Some(scope) = self.scope_at_token_endpoint(&known, tokens.scopes.as_ref()) {
+            request = request.add_extra_param("scope", scope);
         }
         let http = self.http.endpoint(ProviderEndpoint::Token);
         let response = request.request_async(&http).await.map_err(|error| match TokenFailure::from(error) {
@@ -111,6 +115,7 @@ impl Provider {
         let scopes: Option<Scopes> =
             response.scopes().map(|scopes| scopes.iter().filter_map(|scope| scope.as_str().parse().ok()).collect());
         let (plan, now) = (&self.plan.protocol, self.clock.now());
+        let scopes = scopes.map(|scopes| scope::granted(&plan.scope_names, &scopes));
         if response.expires_in() == Some(Duration::ZERO) {
             return Err("its access token is over already: `expires_in` is 0".to_owned());
         }

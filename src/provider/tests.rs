@@ -7,5 +7,6 @@ mod introspection;
 mod login;
 mod plain;
 mod protocol;
+mod quirks;
 mod readiness;
 mod renew;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::{
     application,
-    provider::Preset,
     report::Report,
     server::list,
     value::{self, Refusal},
@@ -14,6 +13,7 @@ use crate::{
         document::{IdentityMembers, Introspection, Lifetimes, Provider},
         origin::{child, item},
         plan::{AccessTokenPlan, ClientAuthMethod, IntrospectionPlan, Mode},
+        preset::{Audience, Preset},
     },
     oauth::redirect_uri::is_loopback,
     secret::Secret,
@@ -46,7 +46,7 @@ pub(super) fn mode(at: &str, provider: &Provider, report: &mut Report<'_>) -> Mo
 pub(super) fn compile(
     at: &str,
     provider: &Provider,
-    (mode, preset): (Mode, Option<Preset>),
+    (mode, preset): (Mode, &'static Preset),
     application: &Application<'_>,
     allow_insecure_http: bool,
     report: &mut Report<'_>,
@@ -88,7 +88,7 @@ pub(super) fn compile(
 fn proxy(
     at: &str,
     provider: &Provider,
-    preset: Option<Preset>,
+    preset: &'static Preset,
     audiences: Vec<String>,
     introspection: Option<IntrospectionPlan>,
     report: &mut Report<'_>,
@@ -103,16 +103,10 @@ fn proxy(
             .error(&audience_at, "names several, and the provider can be asked for one only")
             .help(format!("write one, `audience: {first}`; several are possible with `mode: remote`"));
     }
-    let is_auth0 = preset == Some(Preset::Auth0);
     match (provider.audience.is_some(), only_id_token) {
         (false, Some(true)) | (true, _) => {}
-        (false, _) if is_auth0 => {
-            report
-                .key_error(&audience_at, "is missing: without it, Auth0 gives opaque tokens that no API can check")
-                .help(
-                    "add `audience: https://api.example.com`, the identifier of the API in Auth0 (Applications > \
-                     APIs), or `verify_id_token: true` to rely on the ID token alone",
-                );
+        (false, _) if let Audience::Required { why, help } = &preset.audience => {
+            report.key_error(&audience_at, format!("is missing: {why}")).help(*help);
         }
         (false, Some(false)) => {
             report

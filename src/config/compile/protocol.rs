@@ -14,7 +14,8 @@ use crate::config::{
     diagnostic::{closest, one_of},
     document::{Provider, Scalar},
     origin::child,
-    plan::{JwsAlgorithm, ProtocolPlan},
+    plan::{JwsAlgorithm, ProtocolPlan, ScopeNames},
+    preset::Preset,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -36,7 +37,7 @@ pub(super) fn strict(at: &str, provider: &Provider, report: &mut Report<'_>) -> 
 pub(super) fn compile(
     at: &str,
     provider: &Provider,
-    place: &Place,
+    (place, preset): (&Place, &'static Preset),
     (says, strict): (Says, bool),
     report: &mut Report<'_>,
 ) -> ProtocolPlan {
@@ -49,6 +50,13 @@ pub(super) fn compile(
     }
     let identity_at = child(at, "identity");
     ProtocolPlan {
+        preset: preset.name,
+        scope_names: ScopeNames {
+            prefix: preset.scope_prefix(provider).map(|prefix| format!("{prefix}/")),
+            aliases: preset.scopes.aliases.to_vec(),
+            at_token_endpoint: preset.scopes.at_token_endpoint,
+        },
+        email_verified_claim: preset.email_verified_claim,
         endpoints: place.endpoints.clone(),
         strict,
         algorithms,

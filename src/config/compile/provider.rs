@@ -24,6 +24,7 @@ use crate::{
         },
         origin::{child, item},
         plan::{Mode, PolicyPlan, ProviderPlan, RoutePlan},
+        preset::Preset,
     },
     oauth::{Issuer, RedirectUri},
 };
@@ -39,12 +40,6 @@ pub(super) struct Draft {
     pub(super) claims: Option<Claims>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Preset {
-    Oidc,
-    Auth0,
-}
-
 pub(super) fn compile(
     name: &str,
     provider: &Provider,
@@ -55,13 +50,13 @@ pub(super) fn compile(
 ) -> Draft {
     let at = child("providers", name);
     check_name(&at, name, report);
-    let preset = preset(&at, provider, report);
+    let preset = Preset::of(provider);
     let allow_insecure_http =
         report.scalar(&child(&at, "allow_insecure_http"), provider.allow_insecure_http.as_ref(), false, value::switch);
     let strict = protocol::strict(&at, provider, report);
     let says = Says::of(provider, strict);
     let place = endpoints::compile(&at, provider, says, allow_insecure_http, report);
-    let protocol = protocol::compile(&at, provider, &place, (says, strict), report);
+    let protocol = protocol::compile(&at, provider, (&place, preset), (says, strict), report);
     let mode = access_tokens::mode(&at, provider, report);
     let client_id = match mode {
         Mode::Proxy => application::client_id(&child(&at, "client_id"), provider, report),
@@ -121,7 +116,7 @@ pub(super) fn compile(
         let issuer = Issuer::new(public_url, &mount);
         Some(ProviderPlan {
             name: name.to_owned(),
-            display_name: display_name(name, provider, preset?, place.host()),
+            display_name: display_name(name, provider, place.host()),
             callback_url: Url::parse(&issuer.endpoint(&redirect_path)).ok()?,
             mount,
             issuer,
@@ -188,20 +183,13 @@ fn check_name(at: &str, name: &str, report: &mut Report<'_>) {
     }
 }
 
-fn preset(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<Preset> {
-    let Some(text) = &provider.preset else { return Some(Preset::Oidc) };
-    let choices = [("oidc", Preset::Oidc), ("auth0", Preset::Auth0)];
-    report.read(&child(at, "preset"), text.trim(), |text| value::choice(text, &choices))
-}
-
-fn display_name(name: &str, provider: &Provider, preset: Preset, host: Option<String>) -> String {
+fn display_name(name: &str, provider: &Provider, host: Option<String>) -> String {
     let written = provider.display_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
-    match (written, preset) {
-        (Some(written), _) => written.to_owned(),
-        (None, Preset::Auth0) => "Auth0".to_owned(),
+    match written {
+        Some(written) => written.to_owned(),
         // Nobody chose that name.
-        (None, Preset::Oidc) if name == ONLY_PROVIDER => host.unwrap_or_else(|| name.to_owned()),
-        (None, Preset::Oidc) => name.to_owned(),
+        None if name == ONLY_PROVIDER => host.unwrap_or_else(|| name.to_owned()),
+        None => name.to_owned(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 
 /// Why a text is not what it should be. The message continues a sentence that begins with the text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(in crate::config) struct Refusal {
     pub(super) message: String,
     pub(super) help: Option<String>,
 }
@@ -30,7 +30,7 @@ impl Refusal {
 }
 
 /// `true` or `false`, and what environments write for it.
-pub(super) fn switch(text: &str) -> Result<bool, Refusal> {
+pub(in crate::config) fn switch(text: &str) -> Result<bool, Refusal> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
@@ -231,7 +231,7 @@ pub(super) fn items(list: &List) -> Result<Vec<String>, Refusal> {
 }
 
 /// Names and values of parameters: one by one, or in one text, as JSON or as in a query.
-pub(super) fn params(params: &Params) -> Result<Vec<(String, String)>, Refusal> {
+pub(in crate::config) fn params(params: &Params) -> Result<Vec<(String, String)>, Refusal> {
     match params {
         Params::Entries(entries) => Ok(entries.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()),
         Params::Text(text) if text.trim_start().starts_with('{') => {

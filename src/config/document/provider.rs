@@ -10,15 +10,44 @@ use super::{
     route::Route,
     value::{List, Params, Scalar, SecretSource},
 };
+use crate::config::preset;
 
 /// An application at an identity provider, and what is mounted for it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a mapping with `config_url:`, `client_id:`, `routes:` …")]
 pub struct Provider {
-    /// What is known about this provider; default `oidc`. `auth0` fills `display_name`,
-    /// and demands an `audience`.
-    #[schemars(extend("enum" = ["oidc", "auth0"]))]
+    /// What is known about [this provider](providers.md), put below what is written here; default `oidc`.
+    #[schemars(extend("enum" = preset::ALL.map(|preset| preset.name)))]
     pub preset: Option<String>,
+    /// With `auth0`, `okta`, `oci`: where it is. With `gitlab` and `descope`: your own host, if there is one.
+    pub domain: Option<String>,
+    /// With `entra`: the id of the one tenant whose people may sign in.
+    pub tenant_id: Option<String>,
+    /// With `entra`: the host to sign in at; default: the preset's.
+    pub base_authority: Option<String>,
+    /// With `entra`: what its scopes begin with there, or `off`; default: `api://` with `client_id`.
+    pub identifier_uri: Option<String>,
+    /// With `okta`: the custom authorization server; default: the preset's.
+    pub authorization_server: Option<String>,
+    /// With `keycloak`: its address without `/realms`.
+    #[schemars(with = "WebUrl")]
+    pub server_url: Option<String>,
+    /// With `keycloak`: the realm.
+    pub realm: Option<String>,
+    /// With `cognito`: the user pool.
+    pub user_pool_id: Option<String>,
+    /// With `cognito`: where the pool is; default: what its id begins with.
+    pub aws_region: Option<String>,
+    /// With `workos`: where people sign in.
+    pub authkit_domain: Option<String>,
+    /// With `scalekit`: the environment.
+    #[schemars(with = "WebUrl")]
+    pub environment_url: Option<String>,
+    /// With `descope`: the project.
+    pub project_id: Option<String>,
+    /// With `supabase`: the project.
+    #[schemars(with = "WebUrl")]
+    pub project_url: Option<String>,
     /// Who registers clients and issues their tokens: `proxy`, Vestibule, or `remote`, the
     /// [provider itself](#the-providers-own-tokens); default `proxy`.
     #[schemars(extend("enum" = ["proxy", "remote"]))]

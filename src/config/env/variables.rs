@@ -51,6 +51,19 @@ pub(super) struct ServerVariables {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ProviderVariables {
     preset: Option<String>,
+    domain: Option<String>,
+    tenant_id: Option<String>,
+    base_authority: Option<String>,
+    identifier_uri: Option<String>,
+    authorization_server: Option<String>,
+    server_url: Option<String>,
+    realm: Option<String>,
+    user_pool_id: Option<String>,
+    aws_region: Option<String>,
+    authkit_domain: Option<String>,
+    environment_url: Option<String>,
+    project_id: Option<String>,
+    project_url: Option<String>,
     display_name: Option<String>,
     mount: Option<String>,
     config_url: Option<String>,
@@ -189,6 +202,19 @@ impl ProviderVariables {
         layer.set(&mut provider.verify_id_token, self.verify_id_token, "verify_id_token");
         layer.set(&mut provider.scope_claims, self.scope_claims, "scope_claims");
         layer.set(&mut provider.preset, self.preset, "preset");
+        layer.set(&mut provider.domain, self.domain, "domain");
+        layer.set(&mut provider.tenant_id, self.tenant_id, "tenant_id");
+        layer.set(&mut provider.base_authority, self.base_authority, "base_authority");
+        layer.set(&mut provider.identifier_uri, self.identifier_uri, "identifier_uri");
+        layer.set(&mut provider.authorization_server, self.authorization_server, "authorization_server");
+        layer.set(&mut provider.server_url, self.server_url, "server_url");
+        layer.set(&mut provider.realm, self.realm, "realm");
+        layer.set(&mut provider.user_pool_id, self.user_pool_id, "user_pool_id");
+        layer.set(&mut provider.aws_region, self.aws_region, "aws_region");
+        layer.set(&mut provider.authkit_domain, self.authkit_domain, "authkit_domain");
+        layer.set(&mut provider.environment_url, self.environment_url, "environment_url");
+        layer.set(&mut provider.project_id, self.project_id, "project_id");
+        layer.set(&mut provider.project_url, self.project_url, "project_url");
         layer.set(&mut provider.display_name, self.display_name, "display_name");
         layer.set(&mut provider.mount, self.mount, "mount");
         layer.set(&mut provider.config_url, self.config_url, "config_url");

@@ -1,10 +1,13 @@
 //! How a provider is spoken to, by path.
 
 use super::{NONE, Section, duration};
-use crate::config::plan::{EmailVerified, EndpointsPlan, IdentityPlan, JwsAlgorithm, ProtocolPlan};
+use crate::config::plan::{EmailVerified, EndpointsPlan, IdentityPlan, JwsAlgorithm, ProtocolPlan, ScopeNames};
 
 pub(super) fn facts(section: &mut Section<'_>, has_document: bool, plan: &ProtocolPlan) {
     let ProtocolPlan {
+        preset,
+        scope_names: ScopeNames { prefix, aliases: _, at_token_endpoint: _ },
+        email_verified_claim: _,
         endpoints,
         strict,
         algorithms,
@@ -24,6 +27,9 @@ pub(super) fn facts(section: &mut Section<'_>, has_document: bool, plan: &Protoc
         revocation_endpoint,
         jwks_uri,
     } = endpoints;
+    // The rest of what it means is the preset's alone.
+    section.fact("preset", preset);
+    section.maybe("identifier_uri", prefix.as_deref().map(|prefix| prefix.trim_end_matches('/')));
     let by_document = if has_document { "by metadata" } else { NONE };
     let written = [
         ("issuer", issuer.as_deref()),

@@ -10,6 +10,13 @@ use crate::{identity::MemberPath, oauth::Scopes};
 /// How a provider is spoken to. The default is what OpenID Connect says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtocolPlan {
+    /// The preset that stands below what is written.
+    pub preset: &'static str,
+    /// How the provider names scopes.
+    pub scope_names: ScopeNames,
+    /// The claim of ID tokens that says whether an e-mail address is verified, besides
+    /// `email_verified`.
+    pub email_verified_claim: Option<&'static str>,
     /// What the configuration says of the provider itself: instead of its discovery document, or
     /// over it.
     pub endpoints: EndpointsPlan,
@@ -31,6 +38,17 @@ pub struct ProtocolPlan {
     pub fallback_refresh_token_lifetime: Option<Duration>,
     /// So long before its end an access token is renewed.
     pub renew_ahead: Duration,
+}
+
+/// How a provider names scopes. The default: as everybody does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScopeNames {
+    /// Stands before every scope that is not OpenID Connect's, at the provider; ends with a slash.
+    pub prefix: Option<String>,
+    /// Ours, and the name under which it may be granted.
+    pub aliases: Vec<(&'static str, &'static str)>,
+    /// The token endpoint is told which scopes the token is for.
+    pub at_token_endpoint: bool,
 }
 
 /// The provider's own metadata as far as they are configured.
@@ -97,6 +115,9 @@ pub enum JwsAlgorithm {
 impl Default for ProtocolPlan {
     fn default() -> Self {
         Self {
+            preset: "oidc",
+            scope_names: ScopeNames::default(),
+            email_verified_claim: None,
             endpoints: EndpointsPlan::default(),
             strict: true,
             algorithms: Vec::new(),

@@ -1,0 +1,40 @@
+//! Amazon Cognito user pools.
+//! <https://docs.aws.amazon.com/cognito/latest/developerguide/federation-endpoints.html>
+
+use super::{Audience, Kind, Parameter, Preset};
+
+pub(super) const PRESET: Preset = Preset {
+    name: "cognito",
+    title: "Amazon Cognito",
+    parameters: &[
+        Parameter {
+            key: "user_pool_id",
+            kind: Kind::UserPool,
+            example: "eu-central-1_Ab1Cd2Ef3",
+            find: "in the AWS console under Cognito > User pools > Overview",
+        },
+        Parameter {
+            key: "aws_region",
+            kind: Kind::Segment,
+            example: "eu-central-1",
+            find: "at the beginning of the user pool's id",
+        },
+    ],
+    defaults: &[
+        ("aws_region", "{user_pool_id.region}"),
+        (
+            "config_url",
+            "https://cognito-idp.{aws_region}.amazonaws.com/{user_pool_id}/.well-known/openid-configuration",
+        ),
+    ],
+    hosts: &["cognito-idp."],
+    audience: Audience::Never {
+        why: "Cognito's access tokens have no `aud` unless a resource was asked for, but `client_id`",
+    },
+    console: "Allowed callback URLs of the app client, under Login pages; grant type Authorization code; the pool needs a \
+              domain for its sign-in page",
+    quirks: "The discovery document is in the region, the sign-in page at the pool's domain, which the document names. Access \
+             tokens have no `aud`, so that an `audience` cannot be checked: the ID token says who signed in. A refresh token \
+             comes without `offline_access`. `email_verified` may be a text.",
+    ..Preset::GENERIC
+};

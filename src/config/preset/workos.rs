@@ -1,0 +1,19 @@
+//! WorkOS Connect (AuthKit). <https://workos.com/docs/reference/workos-connect>
+
+use super::{Kind, Parameter, Preset};
+
+pub(super) const PRESET: Preset = Preset {
+    name: "workos",
+    title: "WorkOS",
+    parameters: &[Parameter {
+        key: "authkit_domain",
+        kind: Kind::Host,
+        example: "example.authkit.app",
+        find: "in the WorkOS dashboard under Domains > AuthKit",
+    }],
+    defaults: &[("config_url", "https://{authkit_domain}/.well-known/openid-configuration")],
+    hosts: &["authkit.app"],
+    console: "Redirect URIs of a Connect OAuth application",
+    quirks: "The application is a Connect OAuth application, not the environment's own. No `audience` is needed.",
+    ..Preset::GENERIC
+};
