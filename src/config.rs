@@ -117,7 +117,9 @@ fn finish(
     }
     found.extend_unless_known(later);
     if !found.has_errors() {
-        notes.into_iter().for_each(|note| found.push(note));
+        for note in notes {
+            found.push(note);
+        }
     }
     found.sort();
     match plan {

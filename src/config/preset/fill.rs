@@ -119,9 +119,10 @@ impl Filling<'_> {
             let first = owners.first().copied().unwrap_or_default();
             let several = if owners.len() > 1 { "s" } else { "" };
             let message = format!("belongs to the preset{several} {}", one_of(owners.iter().copied()));
-            let help = match self.provider.preset.is_some() {
-                true => format!("remove it, or write `preset: {first}`"),
-                false => format!("add `preset: {first}`, or remove it"),
+            let help = if self.provider.preset.is_some() {
+                format!("remove it, or write `preset: {first}`")
+            } else {
+                format!("add `preset: {first}`, or remove it")
             };
             self.error(key, "", message, help);
         }

@@ -1,4 +1,4 @@
-//! WorkOS Connect (AuthKit). <https://workos.com/docs/reference/workos-connect>
+//! `WorkOS` Connect (`AuthKit`). <https://workos.com/docs/reference/workos-connect>
 
 use super::{Kind, Parameter, Preset};
 
