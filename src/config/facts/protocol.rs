@@ -29,7 +29,9 @@ pub(super) fn facts(section: &mut Section<'_>, has_document: bool, plan: &Protoc
     } = endpoints;
     // The rest of what it means is the preset's alone.
     section.fact("preset", preset);
-    section.maybe("identifier_uri", prefix.as_deref().map(|prefix| prefix.trim_end_matches('/')));
+    if let Some(prefix) = prefix {
+        section.fact("identifier_uri", prefix.trim_end_matches('/'));
+    }
     let by_document = if has_document { "by metadata" } else { NONE };
     let written = [
         ("issuer", issuer.as_deref()),
