@@ -106,17 +106,22 @@ fn the_examples_are_valid() {
 /// Everything that is set by variables gives the same plan as in a file.
 #[test]
 fn variables_and_yaml_are_equal() {
-    let yaml = load(Path::new("tests/config/everything.yaml")).unwrap_or_else(|found| panic!("{found}"));
-    let env_file = Some(PathBuf::from("tests/config/everything.env"));
-    let variables = config::load(&Sources { env_file, ..Sources::default() }).unwrap_or_else(|found| panic!("{found}"));
-    assert_eq!(variables.plan, yaml.plan);
+    let mut used = String::new();
+    let mut names = Vec::new();
+    for name in ["everything", "short"] {
+        let yaml = load(Path::new(&format!("tests/config/{name}.yaml"))).unwrap_or_else(|found| panic!("{found}"));
+        let env_file = PathBuf::from(format!("tests/config/{name}.env"));
+        used += &fs::read_to_string(&env_file).unwrap();
+        let sources = Sources { env_file: Some(env_file), ..Sources::default() };
+        let variables = config::load(&sources).unwrap_or_else(|found| panic!("{found}"));
+        assert_eq!(variables.plan, yaml.plan);
+        names.extend(yaml.plan.providers.iter().map(|provider| provider.name.clone()));
+    }
     // Every variable is used, so that none can be forgotten in the comparison.
-    let used = fs::read_to_string("tests/config/everything.env").unwrap();
-    let names: Vec<&str> = yaml.plan.providers.iter().map(|provider| provider.name.as_str()).collect();
     let is_used = |key: &&String| {
-        let variables: Vec<_> =
-            names.iter().filter_map(|name| document::keys::variable(&key.replace("<name>", name))).collect();
-        variables.is_empty() || variables.iter().any(|variable| used.contains(&format!("{variable}=")))
+        let real = |name: &String| key.replace("<name>", name).replace("[]", "[0]");
+        let variables: Vec<_> = names.iter().filter_map(|name| document::keys::variable(&real(name))).collect();
+        variables.is_empty() || variables.iter().any(|variable| used.contains(&format!("\n{variable}=")))
     };
     let all = document::keys::all();
     let unused: Vec<_> = all.iter().filter(|key| !is_used(key)).collect();

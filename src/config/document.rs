@@ -8,9 +8,10 @@
 //!    `#[schemars(with = "Duration")]` names one of [`kind`]; one of several words is an
 //!    `Option<String>` with `#[schemars(extend("enum" = ["a", "b"]))]`.
 //! 2. A new table derives the same and has a row in [`keys::all`].
-//! 3. What it means: `crate::config::compile`, [`plan`](crate::config::plan), the variable, facts.
-//! 4. `tests/config/everything.yaml` and `.env`, mistakes in `tests/config/broken`.
-//! 5. `INSTA_UPDATE=always cargo test --test config` writes the schema, the tables of
+//! 3. Its variable: one word in `crate::config::env::tables`, without which nothing compiles.
+//! 4. What it means: `crate::config::compile`, [`plan`](crate::config::plan), facts.
+//! 5. `tests/config/everything.yaml` and `.env`, mistakes in `tests/config/broken`.
+//! 6. `INSTA_UPDATE=always cargo test --test config` writes the schema, the tables of
 //!    `docs/configuration.md` and the golden texts. Read the difference; the tests say what is
 //!    forgotten, and whether schema and `compile` disagree.
 

@@ -161,7 +161,7 @@ fn needed_claims(policy: &PolicyPlan, routes: &[Arc<RoutePlan>]) -> Vec<String> 
 
 fn demand_routes(at: &str, provider: &Provider, report: &mut Report<'_>) {
     if provider.routes.is_empty() {
-        let variable = keys::variable(&format!("{at}.routes[0].backend")).unwrap_or_default();
+        let variable = keys::variable(&format!("{at}.backend")).unwrap_or_default();
         report.key_error(&child(at, "routes"), "are missing: nothing is protected").help(format!(
             "add `routes:`, below it `- path: /mcp` and `backend: http://127.0.0.1:3000/mcp`, or set {variable}"
         ));

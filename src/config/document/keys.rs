@@ -71,47 +71,49 @@ pub fn all() -> Vec<String> {
     tables.iter().flat_map(|(table, keys)| keys.iter().map(move |key| under(table, key))).collect()
 }
 
-/// The environment variable that sets the key at a path (of [`all`], or of a real configuration);
-/// `None` for tables, and for what only a file can say.
+/// Tables with a variable: a single value can stand for the first two, names for the third.
+const SHORT: [&str; 3] = ["storage", "log", "providers"];
+
+/// The environment variable that sets the key at a path (of [`all`], or of a real configuration):
+/// the path in capitals, with `_` between its parts, items of lists numbered from 1, and without
+/// `providers`. `None` for tables, which have none.
 pub fn variable(path: &str) -> Option<String> {
-    let Some(rest) = path.strip_prefix("providers.") else {
-        return match path {
-            "limits" | "tls" => None,
-            "storage.backend" => Some("VESTIBULE_STORAGE".to_owned()),
-            "log.filter" => Some("VESTIBULE_LOG".to_owned()),
-            _ if path.contains('[') => None,
-            _ => Some(format!("VESTIBULE_{}", capitals(path))),
-        };
-    };
-    let (name, key) = rest.split_once('.')?;
-    let block = if name == ONLY_PROVIDER { String::new() } else { format!("{}_", capitals(name)) };
-    let key = match key.split_once('[') {
-        // A claim's name may hold what a variable's may not.
-        None if key.starts_with("policy.claims.") => return None,
-        None if matches!(
-            key,
-            "routes" | "clients" | "lifetimes" | "identity" | "introspection" | "policy" | "policy.claims"
-        ) =>
-        {
-            return None;
+    let pattern = pattern(path);
+    let below = [format!("{pattern}."), format!("{pattern}[].")];
+    let is_table = all().iter().any(|key| below.iter().any(|below| key.starts_with(below)));
+    if (is_table && !SHORT.contains(&path)) || pattern.ends_with(".policy.claims") {
+        return None;
+    }
+    let mut variable = "VESTIBULE".to_owned();
+    for (depth, part) in path.split('.').enumerate() {
+        let (key, index) = part.split_once('[').map_or((part, None), |(key, index)| (key, index.strip_suffix(']')));
+        let of_provider = path.starts_with("providers.");
+        if of_provider && (depth == 0 || (depth == 1 && key == ONLY_PROVIDER)) {
+            continue;
         }
-        None => capitals(key),
-        Some(("routes", rest)) => match rest.split_once("].")?.1 {
-            "identity_headers" | "policy" | "policy.claims" => return None,
-            "backend" => "BACKEND".to_owned(),
-            key => format!("ROUTE_{}", capitals(key)),
-        },
-        Some(_) => return None,
-    };
-    Some(format!("VESTIBULE_{block}{key}"))
+        variable.push('_');
+        variable.push_str(&key.replace('-', "_").to_ascii_uppercase());
+        match index.map(str::parse::<usize>) {
+            None => {}
+            Some(Ok(index)) => variable.push_str(&format!("_{}", index + 1)),
+            Some(Err(_)) => variable.push_str("_<N>"),
+        }
+    }
+    Some(variable)
+}
+
+/// The path of [`all`] that a real path is one of.
+fn pattern(path: &str) -> String {
+    let parts = path.split('.').enumerate().map(|(depth, part)| match part.split_once('[') {
+        Some((key, _)) => format!("{key}[]"),
+        None if depth == 1 && path.starts_with("providers.") => "<name>".to_owned(),
+        None => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join(".")
 }
 
 /// Name of a provider that needs none, because it is the only one.
 pub const ONLY_PROVIDER: &str = "default";
-
-fn capitals(key: &str) -> String {
-    key.replace(['.', '-'], "_").to_ascii_uppercase()
-}
 
 /// Whether a value below this key may be shown to a person: the key is known and no secret.
 pub fn is_public(key: &str) -> bool {

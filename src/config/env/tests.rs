@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::config::document::{List, Scalar, SecretSource};
+use crate::config::document::{List, Scalar, SecretList, SecretSource, keys};
 
 fn read(env: &[(&str, &str)]) -> (Document, Origins, Diagnostics) {
     over(Document::default(), env)
@@ -21,9 +21,9 @@ fn file(yaml: &str) -> Document {
 #[test]
 fn variables_and_keys_are_the_same() {
     let from_keys: BTreeSet<String> = keys::all().iter().filter_map(|key| keys::variable(key)).collect();
-    let server = server_names().into_iter().map(|name| format!("{PREFIX}{name}"));
-    let provider = provider_names().into_iter().map(|name| format!("{PREFIX}<NAME>_{name}"));
-    let known: BTreeSet<String> = server.chain(provider).filter(|name| !name.ends_with("_FILE")).collect();
+    let known: Vec<String> = Naming::new().all().collect();
+    assert_eq!(known.len(), known.iter().collect::<BTreeSet<_>>().len(), "a name twice");
+    let known: BTreeSet<String> = known.into_iter().collect();
     let missing: Vec<_> = from_keys.symmetric_difference(&known).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
@@ -95,13 +95,68 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(origins.of("providers.entra-test.routes[0].backend").to_string(), "VESTIBULE_ENTRA_TEST_BACKEND");
 }
 
+/// The only provider's variables have no name: none of them may be one of the process's.
 #[test]
-fn of_several_routes_the_path_chooses() {
-    let text = "providers: {a: {routes: [{path: /a, backend: b}, {path: /c, backend: d}]}}";
-    let (document, _, found) = over(file(text), &[("VESTIBULE_A_ROUTE_PATH", "/c"), ("VESTIBULE_A_BACKEND", "z")]);
+fn no_key_of_a_provider_is_one_of_the_process() {
+    let all: Vec<String> = Naming::new().all().collect();
+    let both = all.iter().filter_map(|name| Some(format!("{PREFIX}{}", name.strip_prefix("VESTIBULE_<NAME>_")?)));
+    assert_eq!(both.filter(|name| all.contains(name)).collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn lists_are_numbered_from_one() {
+    let (document, origins, found) = read(&[
+        ("VESTIBULE_A_CONFIG_URL", "u"),
+        ("VESTIBULE_A_ROUTES_1_PATH", "/one"),
+        ("VESTIBULE_A_ROUTES_1_IDENTITY_HEADERS_EMAIL", "off"),
+        ("VESTIBULE_A_ROUTES_2_BACKEND", "http://two"),
+        ("VESTIBULE_A_CLIENTS_1_CLIENT_ID", "app"),
+        ("VESTIBULE_A_CLIENTS_1_SECRET_FILE", "/run/app"),
+        ("VESTIBULE_A_CLIENTS_2_SECRET", "s"),
+        ("VESTIBULE_SECRET_1", "new"),
+        ("VESTIBULE_SECRET_2_FILE", "/run/old"),
+    ]);
     assert!(found.is_empty(), "{found}");
-    assert_eq!(document.providers["a"].routes[1].backend.as_deref(), Some("z"));
-    assert_eq!(document.providers["a"].routes[0].backend.as_deref(), Some("b"));
+    let provider = &document.providers["a"];
+    assert_eq!(provider.routes[0].path.as_deref(), Some("/one"));
+    assert_eq!(provider.routes[0].identity_headers.email.as_deref(), Some("off"));
+    assert_eq!((provider.routes[1].path.as_deref(), provider.routes[1].backend.as_deref()), (None, Some("http://two")));
+    assert_eq!(provider.clients[0].secret, Some(SecretSource::File("/run/app".to_owned())));
+    assert!(matches!(provider.clients[1].secret, Some(SecretSource::Text(_))));
+    assert!(matches!(&document.secret, Some(SecretList::Many(all)) if all.len() == 2));
+    let origin = |path: &str| origins.of(path).to_string();
+    assert_eq!(origin("providers.a.routes[1].backend"), "VESTIBULE_A_ROUTES_2_BACKEND");
+    assert_eq!(origin("providers.a.routes[1].path"), "VESTIBULE_A_ROUTES_2_BACKEND");
+    assert_eq!(origin("providers.a.clients[0].secret"), "VESTIBULE_A_CLIENTS_1_SECRET_FILE");
+    assert_eq!(origin("secret[1]"), "VESTIBULE_SECRET_2_FILE");
+}
+
+#[test]
+fn numbers_address_what_a_file_lists() {
+    let text = "providers: {a: {routes: [{path: /a, backend: b}, {path: /c, backend: d}]}}";
+    let variables = [("VESTIBULE_ROUTES_2_BACKEND", "z"), ("VESTIBULE_A_ROUTES_3_PATH", "/e")];
+    let (document, _, found) = over(file(text), &variables);
+    assert!(found.is_empty(), "{found}");
+    let routes = &document.providers["a"].routes;
+    assert_eq!(routes.iter().map(|route| route.backend.as_deref()).collect::<Vec<_>>(), [Some("b"), Some("z"), None]);
+    assert_eq!(routes[2].path.as_deref(), Some("/e"));
+}
+
+/// What could be read in two ways is not read.
+#[test]
+fn a_number_that_is_missing_is_told() {
+    for (variables, said) in [
+        (["VESTIBULE_ROUTES_1_PATH", "VESTIBULE_ROUTES_3_PATH"], "write `VESTIBULE_DEFAULT_ROUTES_2_PATH`"),
+        (["VESTIBULE_ROUTES_0_PATH", "VESTIBULE_BACKEND"], "write `VESTIBULE_ROUTES_1_PATH`"),
+        (["VESTIBULE_ROUTES_2_PATH", "VESTIBULE_BACKEND"], "does not say which route it belongs to"),
+        (["VESTIBULE_ROUTES_1_BACKEND", "VESTIBULE_BACKEND"], "is set as well as"),
+        (["VESTIBULE_SECRET_2", "VESTIBULE_SECRET_3"], "write `VESTIBULE_SECRET_1`"),
+        (["VESTIBULE_SECRET_1", "VESTIBULE_SECRET"], "is set as well as"),
+        (["VESTIBULE_STORAGE", "VESTIBULE_STORAGE_BACKEND"], "is set as well as"),
+    ] {
+        let (_, _, found) = read(&variables.map(|name| (name, "x")));
+        assert!(found.to_string().contains(said), "{variables:?}: {found}");
+    }
 }
 
 /// A Service called `vestibule` must not break every container of its namespace.
