@@ -96,12 +96,12 @@ fn blocks(document: &Document, naming: &Naming, environment: &Environment) -> Ve
             }
         }
     } else if names.is_empty() {
-        let named = |(variable, _): (&str, _)| {
+        let by_key = |(variable, _): (&str, _)| {
             let name = variable.strip_prefix(PREFIX).filter(|_| naming.unnamed(variable).is_none())?;
             let name = NAMES_PROVIDER.iter().find_map(|key| name.strip_suffix(key)?.strip_suffix('_'))?;
             (!name.is_empty()).then(|| name.to_ascii_lowercase())
         };
-        names.extend(environment.pairs().filter_map(named).collect::<BTreeSet<_>>());
+        names.extend(environment.pairs().filter_map(by_key).collect::<BTreeSet<_>>());
     }
     if names.is_empty() && environment.pairs().any(|(name, _)| naming.unnamed(name).is_some()) {
         names.push(ONLY_PROVIDER.to_owned());

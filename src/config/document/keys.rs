@@ -84,22 +84,21 @@ pub fn variable(path: &str) -> Option<String> {
     if (is_table && !SHORT.contains(&path)) || pattern.ends_with(".policy.claims") {
         return None;
     }
-    let mut variable = "VESTIBULE".to_owned();
-    for (depth, part) in path.split('.').enumerate() {
+    let parts = path.split('.').enumerate().filter(|(depth, part)| match (path.starts_with("providers."), depth) {
+        (true, 0) => false,
+        (true, 1) => *part != ONLY_PROVIDER,
+        _ => true,
+    });
+    let names = parts.map(|(_, part)| {
         let (key, index) = part.split_once('[').map_or((part, None), |(key, index)| (key, index.strip_suffix(']')));
-        let of_provider = path.starts_with("providers.");
-        if of_provider && (depth == 0 || (depth == 1 && key == ONLY_PROVIDER)) {
-            continue;
-        }
-        variable.push('_');
-        variable.push_str(&key.replace('-', "_").to_ascii_uppercase());
-        match index.map(str::parse::<usize>) {
-            None => {}
-            Some(Ok(index)) => variable.push_str(&format!("_{}", index + 1)),
-            Some(Err(_)) => variable.push_str("_<N>"),
-        }
-    }
-    Some(variable)
+        let number = match index.map(str::parse::<usize>) {
+            None => String::new(),
+            Some(Ok(index)) => format!("_{}", index + 1),
+            Some(Err(_)) => "_<N>".to_owned(),
+        };
+        format!("_{}{number}", key.replace('-', "_").to_ascii_uppercase())
+    });
+    Some(format!("VESTIBULE{}", names.collect::<String>()))
 }
 
 /// The path of [`all`] that a real path is one of.

@@ -32,18 +32,16 @@ impl Layer<'_> {
         let pairs: Vec<_> =
             leaves.filter_map(|Field { name, .. }| self.variables.pair(&self.variable(&name))).collect();
         let read = |pairs: Vec<(String, String)>| envy::prefixed(self.prefix.as_str()).from_iter::<_, T>(pairs);
-        match read(pairs.clone()) {
-            Ok(over) => table.put(over, self),
-            // envy's message repeats the value, and does not name the variable in every case.
-            Err(_) => {
-                let wrong = pairs.into_iter().filter(|pair| read(vec![pair.clone()]).is_err());
-                let origins: Vec<_> = wrong.map(|(name, _)| self.variables.origin(&name)).collect();
-                for origin in origins {
-                    let mut diagnostic = Diagnostic::error(self.path.as_str(), origin, "cannot be understood");
-                    diagnostic.help("docs/configuration.md says what the key may be");
-                    self.found.push(diagnostic);
-                }
-            }
+        if let Ok(over) = read(pairs.clone()) {
+            return table.put(over, self);
+        }
+        // envy's message repeats the value, which may be a secret.
+        let wrong = pairs.into_iter().filter(|pair| read(vec![pair.clone()]).is_err());
+        let origins: Vec<_> = wrong.map(|(name, _)| self.variables.origin(&name)).collect();
+        for origin in origins {
+            let mut diagnostic = Diagnostic::error(self.path.as_str(), origin, "cannot be understood");
+            diagnostic.help("docs/configuration.md says what the key may be");
+            self.found.push(diagnostic);
         }
     }
 
