@@ -1,12 +1,12 @@
 //! What is known about identity providers, one file each: where they are, what they need, what they do
-//! differently. Data only; [`fill`] puts it below what a person wrote, so that everything can be
+//! differently. Data only; `fill` puts it below what a person wrote, so that everything can be
 //! overridden.
 //!
 //! # A new provider
 //!
 //! 1. A file in this folder with one `const PRESET`, and a line in [`ALL`].
 //! 2. What is asked of the person is a [`Parameter`]; one that no other provider has is a field of
-//!    `crate::config::document::Provider`, too, and a line in [`parameters`].
+//!    `crate::config::document::Provider`, too, and a line in `parameters`.
 //! 3. `examples/<name>/`, with a README; `INSTA_UPDATE=always cargo test --test config` writes the row in
 //!    `docs/providers.md`, and the tests say what is forgotten.
 
