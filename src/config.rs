@@ -62,8 +62,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
             environment
         }
         Err((path, error)) => {
+            // Without its variables, everything else would be missing.
             refuse_file(&path, &error, &mut found);
-            sources.environment.clone()
+            return Err(found);
         }
     };
     let text = match &sources.config {

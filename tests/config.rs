@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, and is told by INSTA_UPDATE what to write"
 )]
 
+#[path = "config/fastmcp.rs"]
+mod fastmcp;
 #[path = "config/hostile.rs"]
 mod hostile;
 #[path = "config/keys.rs"]
@@ -41,8 +43,11 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Loads a file with the variables that its `# env: NAME=value` lines name.
+/// Loads a file with the variables that its `# env: NAME=value` lines name, or a `.env` file alone.
 fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    if path.to_string_lossy().ends_with(".env") {
+        return config::load(&Sources { env_file: Some(path.to_owned()), ..Sources::default() });
+    }
     let text = fs::read_to_string(path).unwrap();
     let environment = text.lines().filter_map(|line| line.strip_prefix("# env: ")?.split_once('=')).collect();
     config::load(&Sources { config: Some(path.to_owned()), environment, ..Sources::default() })
@@ -52,7 +57,7 @@ fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 /// test --test config`, and read the difference.
 #[test]
 fn every_mistake_says_what_to_do() {
-    let files = files("tests/config/broken", ".yaml");
+    let files = [files("tests/config/broken", ".yaml"), files("tests/config/broken", ".env")].concat();
     assert!(files.len() >= 30);
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("config/broken");
@@ -98,9 +103,11 @@ fn the_examples_are_valid() {
         loaded += 1;
     }
     assert!(loaded >= 4);
-    let env_file = Some(PathBuf::from("examples/environment/vestibule.env"));
-    let loaded = config::load(&Sources { env_file, ..Sources::default() }).unwrap_or_else(|found| panic!("{found}"));
-    assert_eq!(loaded.files, [PathBuf::from("examples/environment/vestibule.env")]);
+    for file in ["examples/environment/vestibule.env", "examples/fastmcp-env/.env"] {
+        let loaded = load(Path::new(file)).unwrap_or_else(|found| panic!("{found}"));
+        assert!(loaded.notes.is_empty(), "{}", loaded.notes);
+        assert_eq!(loaded.files, [PathBuf::from(file)]);
+    }
 }
 
 /// Everything that is set by variables gives the same plan as in a file.
@@ -112,8 +119,7 @@ fn variables_and_yaml_are_equal() {
         let yaml = load(Path::new(&format!("tests/config/{name}.yaml"))).unwrap_or_else(|found| panic!("{found}"));
         let env_file = PathBuf::from(format!("tests/config/{name}.env"));
         used += &fs::read_to_string(&env_file).unwrap();
-        let sources = Sources { env_file: Some(env_file), ..Sources::default() };
-        let variables = config::load(&sources).unwrap_or_else(|found| panic!("{found}"));
+        let variables = load(&env_file).unwrap_or_else(|found| panic!("{found}"));
         assert_eq!(variables.plan, yaml.plan);
         names.extend(yaml.plan.providers.iter().map(|provider| provider.name.clone()));
     }

@@ -148,7 +148,7 @@ fn whole<'a>(document: &Document, path: &'a str) -> Option<&'a str> {
     if path.starts_with("secret[") {
         return Some("secret");
     }
-    ["extra_authorize_params", "extra_token_params"].iter().find_map(|key| {
+    keys::BY_NAME.iter().find_map(|key| {
         let end = path.find(&format!(".{key}."))? + 1 + key.len();
         path.get(..end)
     })
@@ -224,5 +224,35 @@ providers:
         for secret in ["root-secret", "secret-of", "hunter2"] {
             assert!(!shown.contains(secret), "{shown}");
         }
+    }
+
+    /// Without a file: the variable of each value, or its line in a `.env` file.
+    #[test]
+    fn variables_alone_are_shown_with_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let env_file = folder.path().join(".env");
+        let text = "\
+FASTMCP_SERVER_AUTH=fastmcp.server.auth.providers.auth0.Auth0Provider
+FASTMCP_SERVER_AUTH_AUTH0_CONFIG_URL=https://example.eu.auth0.com/.well-known/openid-configuration
+FASTMCP_SERVER_AUTH_AUTH0_CLIENT_ID=abc
+FASTMCP_SERVER_AUTH_AUTH0_CLIENT_SECRET=a-secret-hunter2
+FASTMCP_SERVER_AUTH_AUTH0_AUDIENCE=https://api.example.com
+FASTMCP_SERVER_AUTH_AUTH0_BASE_URL=https://mcp.example.com/api
+FASTMCP_SERVER_AUTH_AUTH0_JWT_SIGNING_KEY=a-root-secret-hunter2-hunter2-hunter2
+VESTIBULE_BACKEND=http://127.0.0.1:3000
+";
+        std::fs::write(&env_file, text).unwrap();
+        let environment = [
+            ("VESTIBULE_CLIENTS_1_CLIENT_ID", "app"),
+            ("VESTIBULE_CLIENTS_1_SECRET", "hunter2-hunter2-hunter2-hunter2"),
+            ("VESTIBULE_CLIENTS_1_REDIRECT_URIS", "https://app.example.com/cb"),
+            ("VESTIBULE_POLICY_CLAIMS", "department=eng"),
+            ("VESTIBULE_STORAGE", "memory"),
+        ];
+        let environment = environment.into_iter().collect();
+        let sources = Sources { config: None, env_file: Some(env_file), environment };
+        let shown = show(&config::load(&sources).unwrap()).replace(&format!("{}/", folder.path().display()), "");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        insta::assert_snapshot!(shown);
     }
 }

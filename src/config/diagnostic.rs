@@ -243,7 +243,7 @@ impl Diagnostics {
         self.found.sort_by_key(|diagnostic| match &diagnostic.origin {
             Origin::Nowhere | Origin::File(_) | Origin::Preset(_) => (0, 0, 0),
             Origin::Place(place) => (1, place.line, place.column),
-            Origin::Variable { .. } => (2, 0, 0),
+            Origin::Variable { place, .. } => (2, place.as_ref().map_or(0, |place| place.line), 0),
         });
     }
 }

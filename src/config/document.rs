@@ -37,7 +37,7 @@ pub use policy::Policy;
 pub use provider::{Client, IdentityMembers, Lifetimes, Provider};
 pub use route::{IdentityHeaders, Route};
 pub use server::{Limits, Log, LogTable, Storage, StorageTable, Tls};
-pub use value::{ClaimValues, List, Params, Scalar, SecretList, SecretSource};
+pub use value::{ClaimValues, Claims, List, Params, Scalar, SecretList, SecretSource};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

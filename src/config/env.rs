@@ -9,7 +9,9 @@
 //! - `tables`: which key of the document is what; the only list to keep
 //! - `naming`: whose variable it is, and mistakes in names
 //! - `layer`: values into the document
+//! - `fastmcp`: FastMCP's variables as ours
 
+mod fastmcp;
 mod field;
 mod foreign;
 mod layer;
@@ -25,6 +27,7 @@ use super::{
     origin::{Origin, Origins, child},
     source::Environment,
 };
+use fastmcp::FastMcp;
 use layer::Layer;
 use naming::{Block, Naming};
 use values::Values;
@@ -46,9 +49,16 @@ pub(super) fn overlay(
     found: &mut Diagnostics,
 ) {
     let naming = Naming::new();
-    let mut blocks = blocks(document, &naming, environment);
+    let fastmcp = fastmcp::find(environment, found);
+    let mut blocks = blocks(document, &naming, environment, fastmcp.as_ref());
     let mut server = Values::default();
     naming.distribute(environment, &mut server, &mut blocks, found);
+    if let Some(fastmcp) = &fastmcp {
+        match blocks.iter_mut().find(|block| block.name == fastmcp.provider()) {
+            Some(Block { prefix, variables, .. }) => fastmcp.put(&naming, &mut server, prefix, variables, found),
+            None => fastmcp.tell_unused(document, found),
+        }
+    }
     let (prefix, path) = (PREFIX.to_owned(), String::new());
     Layer { variables: &server, origins, found, prefix, path }.read(document);
     for block in blocks {
@@ -85,8 +95,13 @@ fn block_origin(prefix: &str, variables: &Values, environment: &Environment) -> 
 ///
 /// Those of the file, and those that `VESTIBULE_PROVIDERS` names; without both, each `<NAME>` of
 /// which there is a `VESTIBULE_<NAME>_CONFIG_URL` (or `…_PRESET` …). `VESTIBULE_CONFIG_URL` and its
-/// like, without a name, belong to the only provider.
-fn blocks(document: &Document, naming: &Naming, environment: &Environment) -> Vec<Block> {
+/// like, without a name, belong to the only provider. FastMCP's variables name one if nothing else does.
+fn blocks(
+    document: &Document,
+    naming: &Naming,
+    environment: &Environment,
+    fastmcp: Option<&FastMcp<'_>>,
+) -> Vec<Block> {
     let mut names: Vec<String> = document.providers.keys().cloned().collect();
     if let Some(listed) = environment.get(&format!("{PREFIX}PROVIDERS")) {
         for name in listed.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty()) {
@@ -102,6 +117,9 @@ fn blocks(document: &Document, naming: &Naming, environment: &Environment) -> Ve
             (!name.is_empty()).then(|| name.to_ascii_lowercase())
         };
         names.extend(environment.pairs().filter_map(by_key).collect::<BTreeSet<_>>());
+    }
+    if names.is_empty() {
+        names.extend(fastmcp.map(|fastmcp| fastmcp.provider().to_owned()));
     }
     if names.is_empty() && environment.pairs().any(|(name, _)| naming.unnamed(name).is_some()) {
         names.push(ONLY_PROVIDER.to_owned());

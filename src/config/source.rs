@@ -36,7 +36,7 @@ pub struct Sources {
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, Variable>,
-    empty: BTreeSet<String>,
+    empty: BTreeMap<String, Option<Place>>,
     unreadable: BTreeSet<String>,
 }
 
@@ -128,7 +128,8 @@ impl Environment {
 
     /// Where a variable was set.
     pub fn origin(&self, name: &str) -> Origin {
-        let place = self.variables.get(name).and_then(|variable| variable.place.clone());
+        let place = self.variables.get(name).map(|variable| &variable.place).or_else(|| self.empty.get(name));
+        let place = place.cloned().flatten();
         Origin::Variable { name: name.to_owned(), place }
     }
 
@@ -139,7 +140,7 @@ impl Environment {
 
     /// Names that are set to nothing.
     pub fn empty(&self) -> impl Iterator<Item = &str> {
-        self.empty.iter().map(String::as_str)
+        self.empty.keys().map(String::as_str)
     }
 
     /// Names whose values are not UTF-8.
@@ -153,7 +154,7 @@ impl Environment {
             return;
         }
         if value.trim().is_empty() {
-            self.empty.insert(name);
+            self.empty.entry(name).or_insert(place);
         } else {
             self.empty.remove(&name);
             self.variables.insert(name, Variable { value, place });

@@ -17,6 +17,7 @@ mod stage;
 
 mod backend_credentials;
 mod discovery;
+mod fastmcp;
 mod https;
 mod pages;
 mod plain_oauth;

@@ -123,6 +123,32 @@ impl Stage {
         Self { origin, resource, provider, _others: Vec::new(), _backend: backend, gateway }
     }
 
+    /// A gateway that a `.env` file alone describes, written from the provider, `public_url` and the demo MCP
+    /// server's URL. What this machine is like (ports, state in memory) is in the process's environment.
+    pub async fn from_env_file(text: impl FnOnce(&identity_provider::Running, &str, &str) -> String) -> Self {
+        let provider = DemoIdentityProvider::start(Options::default()).await.unwrap();
+        let backend = backend().await;
+        let port = free_port();
+        let origin = format!("http://127.0.0.1:{port}");
+        let folder = tempfile::tempdir().unwrap();
+        let env_file = folder.path().join(".env");
+        fs::write(&env_file, text(&provider, &origin, &backend.url())).unwrap();
+        let listen = format!("127.0.0.1:{port}");
+        let environment = [
+            ("VESTIBULE_LISTEN", listen.as_str()),
+            ("VESTIBULE_ADMIN_LISTEN", "127.0.0.1:0"),
+            ("VESTIBULE_STORAGE", "memory"),
+        ];
+        let environment = environment.into_iter().collect();
+        let sources = config::Sources { env_file: Some(env_file), environment, ..config::Sources::default() };
+        let loaded = config::load(&sources).unwrap_or_else(|found| panic!("{found}"));
+        let gateway = server::start(loaded.plan).await.unwrap();
+        let resource = format!("{origin}/mcp");
+        let stage = Self { origin, resource, provider, _others: Vec::new(), _backend: backend, gateway };
+        stage.until_ready().await;
+        stage
+    }
+
     /// From now on an endpoint of the provider does this; `None`: its job again.
     pub fn provider_does(&self, endpoint: Endpoint, fault: Option<Fault>) {
         match fault {

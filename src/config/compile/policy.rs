@@ -6,7 +6,7 @@ use super::{
     value::{self, Refusal},
 };
 use crate::config::{
-    document::{List, Policy},
+    document::{Claims, List, Policy},
     origin::child,
     plan::{ClaimRule, People, PolicyPlan},
 };
@@ -60,16 +60,26 @@ fn groups(at: &str, policy: &Policy, report: &mut Report<'_>) -> Option<ClaimRul
 fn claims(at: &str, policy: &Policy, report: &mut Report<'_>) -> Vec<ClaimRule> {
     let at = child(at, "claims");
     let mut rules = Vec::new();
-    for (claim, values) in &policy.claims {
-        let at = child(&at, claim);
-        name(&at, claim, report);
-        if values.0.iter().all(|value| value.trim().is_empty()) {
+    let written = match policy.claims.as_ref().map(value::claims) {
+        None => return rules,
+        Some(Ok(written)) => written,
+        Some(Err(refusal)) => {
+            if let Some(Claims::Text(text)) = &policy.claims {
+                report.refuse(&at, text, refusal);
+            }
+            return rules;
+        }
+    };
+    for (claim, values) in written {
+        let at = child(&at, &claim);
+        name(&at, &claim, report);
+        if values.iter().all(|value| value.trim().is_empty()) {
             report
                 .error(&at, "has no value, so nobody could pass")
                 .help(format!("write `{claim}: [value]`, or remove it"));
         }
-        twice(&at, &values.0, report);
-        rules.push(ClaimRule { claim: claim.clone(), any: values.0.clone() });
+        twice(&at, &values, report);
+        rules.push(ClaimRule { claim, any: values });
     }
     rules
 }

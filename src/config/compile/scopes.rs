@@ -2,7 +2,11 @@
 
 use std::str::FromStr as _;
 
-use super::{report::Report, server::list, value::Refusal};
+use super::{
+    report::Report,
+    server::list,
+    value::{self, Refusal},
+};
 use crate::{
     config::{
         document::Provider,
@@ -28,7 +32,8 @@ pub(super) fn compile(path: &str, provider: &Provider, is_openid: bool, report: 
     let required_path = child(path, "required_scopes");
     let written = read(&required_path, provider.required_scopes.as_ref(), report);
     let openid: Scopes = Scope::from_str(OPENID).into_iter().filter(|_| is_openid).collect();
-    if is_openid && provider.required_scopes.is_some() && !written.contains(OPENID) {
+    let is_list = provider.required_scopes.as_ref().is_some_and(|list| value::items(list).is_ok());
+    if is_openid && is_list && !written.contains(OPENID) {
         report
             .note(&required_path, "has no `openid`, which every OpenID provider needs; it is added")
             .help(format!("write `[openid, {}]`", written.to_vec().join(", ")).replace(", ]", "]"));

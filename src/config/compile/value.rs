@@ -4,12 +4,13 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use http::Uri;
+use indexmap::IndexMap;
 use url::Url;
 
 use crate::{
     config::{
         diagnostic::{closest, one_of},
-        document::{List, Params},
+        document::{ClaimValues, Claims, List, Params, Scalar},
     },
     oauth::redirect_uri::is_loopback,
 };
@@ -218,34 +219,82 @@ pub(super) fn path(text: &str) -> Result<String, Refusal> {
 
 /// The items of a list: one by one, or in one text with spaces, commas, or as JSON.
 pub(super) fn items(list: &List) -> Result<Vec<String>, Refusal> {
-    match list {
-        List::Items(items) => Ok(items.iter().map(|item| item.trim().to_owned()).collect()),
-        List::Text(text) if text.trim_start().starts_with('[') => serde_json::from_str(text).map_err(|_| {
-            Refusal::new("begins like a JSON list, but is none", "write `[\"a\", \"b\"]`, or `a b`, or `a,b`")
-        }),
-        List::Text(text) => {
-            let parts = text.split([',', ' ', '\t', '\n']);
-            Ok(parts.filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect())
-        }
+    let text = match list {
+        List::Items(items) => return Ok(items.iter().map(|item| item.trim().to_owned()).collect()),
+        List::Text(text) => text.trim(),
+    };
+    let help = || "write `[\"a\", \"b\"]`, or `a b`, or `a,b`";
+    if text.starts_with('[') {
+        return match serde_json::from_str::<Vec<serde_json::Value>>(text) {
+            Ok(items) => items
+                .into_iter()
+                .map(|item| item.as_str().map(|item| item.trim().to_owned()))
+                .collect::<Option<_>>()
+                .ok_or_else(|| Refusal::new("is a JSON list of something else than texts", help())),
+            Err(_) => Err(Refusal::new("begins like a JSON list, but is none", help())),
+        };
     }
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::String(item)) => return Ok(vec![item]),
+        Ok(serde_json::Value::Object(_)) => return Err(Refusal::new("is a JSON object, but has to be a list", help())),
+        Ok(_) => return Err(Refusal::new("is no list of texts", help())),
+        Err(_) => {}
+    }
+    if text.starts_with('{') {
+        return Err(Refusal::new("begins like a JSON object, but has to be a list", help()));
+    }
+    if text.contains('"') {
+        return Err(Refusal::new("holds quotes, but is no JSON list", help()));
+    }
+    if text.contains(';') {
+        return Err(Refusal::new("holds a `;`, which separates nothing here", help()));
+    }
+    Ok(text.split([',', ' ', '\t', '\n']).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect())
 }
 
 /// Names and values of parameters: one by one, or in one text, as JSON or as in a query.
 pub(in crate::config) fn params(params: &Params) -> Result<Vec<(String, String)>, Refusal> {
-    match params {
-        Params::Entries(entries) => Ok(entries.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()),
-        Params::Text(text) if text.trim_start().starts_with('{') => {
-            let refusal = |_| {
-                Refusal::new("begins like a JSON object, but is no object of texts", "write `{\"name\": \"value\"}`")
-            };
-            let entries: indexmap::IndexMap<String, String> = serde_json::from_str(text).map_err(refusal)?;
-            Ok(entries.into_iter().collect())
+    let help = || "write `name=value&name=value`, or `{\"name\": \"value\"}`";
+    let text = match params {
+        Params::Entries(entries) => {
+            return Ok(entries.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect());
         }
-        Params::Text(text) if text.contains('=') => Ok(form_urlencoded::parse(text.as_bytes()).into_owned().collect()),
-        Params::Text(_) => {
-            Err(Refusal::new("is no list of parameters", "write `name=value&name=value`, or `{\"name\": \"value\"}`"))
-        }
+        Params::Text(text) => text.trim(),
+    };
+    if text.starts_with('{') {
+        let refusal = |_| Refusal::new("begins like a JSON object, but is no object of single values", help());
+        let entries: IndexMap<String, Scalar> = serde_json::from_str(text).map_err(refusal)?;
+        return Ok(entries.into_iter().map(|(name, value)| (name, value.0)).collect());
     }
+    pairs(text).ok_or_else(|| Refusal::new("is no list of parameters", help()))
+}
+
+/// What a claim may be, by its name: one by one, or in one text, as JSON or as in a query with a
+/// name once for each value.
+pub(super) fn claims(claims: &Claims) -> Result<IndexMap<String, Vec<String>>, Refusal> {
+    let help = || "write `groups=staff&groups=ops`, or `{\"groups\": [\"staff\", \"ops\"]}`";
+    let text = match claims {
+        Claims::Entries(entries) => {
+            return Ok(entries.iter().map(|(name, values)| (name.clone(), values.0.clone())).collect());
+        }
+        Claims::Text(text) => text.trim(),
+    };
+    if text.starts_with('{') {
+        let refusal = |_| Refusal::new("begins like a JSON object, but is no object of values and lists", help());
+        let entries: IndexMap<String, ClaimValues> = serde_json::from_str(text).map_err(refusal)?;
+        return Ok(entries.into_iter().map(|(name, values)| (name, values.0)).collect());
+    }
+    let mut claims = IndexMap::<String, Vec<String>>::new();
+    for (name, value) in pairs(text).ok_or_else(|| Refusal::new("is no list of claims", help()))? {
+        claims.entry(name).or_default().push(value);
+    }
+    Ok(claims)
+}
+
+/// `name=value&name=value`. A value that holds a `=` was separated by something else: `%3D` is one.
+fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let right = |pair: &str| pair.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.contains('='));
+    text.split('&').all(right).then(|| form_urlencoded::parse(text.as_bytes()).into_owned().collect())
 }
 
 #[cfg(test)]

@@ -74,6 +74,9 @@ pub fn all() -> Vec<String> {
 /// Tables with a variable: a single value can stand for the first two, names for the third.
 const SHORT: [&str; 3] = ["storage", "log", "providers"];
 
+/// Tables whose keys are anybody's, and which are one value of a variable.
+pub const BY_NAME: [&str; 3] = ["extra_authorize_params", "extra_token_params", "policy.claims"];
+
 /// The environment variable that sets the key at a path (of [`all`], or of a real configuration):
 /// the path in capitals, with `_` between its parts, items of lists numbered from 1, and without
 /// `providers`. `None` for tables, which have none.
@@ -81,9 +84,12 @@ pub fn variable(path: &str) -> Option<String> {
     let pattern = pattern(path);
     let below = [format!("{pattern}."), format!("{pattern}[].")];
     let is_table = all().iter().any(|key| below.iter().any(|below| key.starts_with(below)));
-    if (is_table && !SHORT.contains(&path)) || pattern.ends_with(".policy.claims") {
+    if is_table && !SHORT.contains(&path) {
         return None;
     }
+    // Names of claims and parameters may hold what a variable's may not: they are in the value.
+    let path =
+        BY_NAME.iter().find_map(|key| path.get(..path.find(&format!(".{key}."))? + 1 + key.len())).unwrap_or(path);
     let parts = path.split('.').enumerate().filter(|(depth, part)| match (path.starts_with("providers."), depth) {
         (true, 0) => false,
         (true, 1) => *part != ONLY_PROVIDER,

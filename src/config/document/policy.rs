@@ -1,12 +1,11 @@
 //! Who may pass, as written.
 
-use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
     kind::Claim,
-    value::{ClaimValues, List},
+    value::{Claims, List},
 };
 
 /// Who may pass. Everything that is written has to hold; of each list one value is enough.
@@ -30,6 +29,6 @@ pub struct Policy {
     #[schemars(with = "Claim")]
     pub groups_claim: Option<String>,
     /// Claims and the values that they may have: `{department: [eng, ops], realm_access.roles: admin}`. Each of
-    /// them has to hold.
-    pub claims: IndexMap<String, ClaimValues>,
+    /// them has to hold. As a variable: `department=eng&department=ops`, or a JSON object.
+    pub claims: Option<Claims>,
 }

@@ -30,6 +30,16 @@ pub enum List {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimValues(pub Vec<String>);
 
+/// What claims may be, by their names: a mapping, or one text: a JSON object, or
+/// `name=value&name=value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claims {
+    /// One text that holds all.
+    Text(String),
+    /// One by one, in the order written.
+    Entries(IndexMap<String, ClaimValues>),
+}
+
 /// Parameters by name: a mapping, or one text: a JSON object, or `name=value&name=value`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Params {
@@ -173,6 +183,32 @@ impl<'de> Deserialize<'de> for ClaimValues {
         }
 
         deserializer.deserialize_any(ValuesVisitor)
+    }
+}
+
+// === impl Claims ===
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ClaimsVisitor;
+
+        impl<'de> Visitor<'de> for ClaimsVisitor {
+            type Value = Claims;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a mapping of claims to the values that they may have")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Claims, E> {
+                Ok(Claims::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Claims, A::Error> {
+                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Claims::Entries)
+            }
+        }
+
+        deserializer.deserialize_any(ClaimsVisitor)
     }
 }
 

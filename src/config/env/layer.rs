@@ -10,7 +10,7 @@ use super::{
 use crate::config::{
     diagnostic::{Diagnostic, Diagnostics},
     document::SecretSource,
-    origin::{Origins, child, item},
+    origin::{Origin, Origins, child, item},
 };
 use crate::secret::Secret;
 
@@ -84,7 +84,7 @@ impl Layer<'_> {
                 self.twice(&name, alone);
             }
             if number != secrets.len() + 1 {
-                self.gap(&name, &format!("{base}_{}", secrets.len() + 1));
+                self.gap(&name, number, secrets.len() + 1);
                 return;
             }
             origins.push(self.variables.origin(&name));
@@ -114,7 +114,7 @@ impl Layer<'_> {
             let prefix = format!("{name}_{number}_");
             if number > items.len() + 1 {
                 let written = self.variables.first_below(&prefix).unwrap_or_default();
-                self.gap(&written, &written.replacen(&prefix, &format!("{name}_{}_", items.len() + 1), 1));
+                self.gap(&written, number, items.len() + 1);
                 return;
             }
             let path = item(&child(&self.path, key), number - 1);
@@ -159,8 +159,15 @@ impl Layer<'_> {
         self.found.push(diagnostic);
     }
 
-    fn gap(&mut self, name: &str, instead: &str) {
-        let mut diagnostic = Diagnostic::error("", self.variables.origin(name), "leaves out a number");
+    fn gap(&mut self, name: &str, number: usize, expected: usize) {
+        let origin = self.variables.origin(name);
+        let written = if let Origin::Variable { name, .. } = &origin { name.as_str() } else { name };
+        let number = format!("_{number}");
+        let instead = match written.rfind(&number).and_then(|at| written.split_at_checked(at)) {
+            Some((before, rest)) => format!("{before}_{expected}{}", rest.strip_prefix(&number).unwrap_or_default()),
+            None => written.to_owned(),
+        };
+        let mut diagnostic = Diagnostic::error("", origin, "leaves out a number");
         diagnostic.help(format!("number them 1, 2, 3 …: write `{instead}`"));
         self.found.push(diagnostic);
     }

@@ -41,6 +41,11 @@ impl Naming {
         Self { server: Document::fields(), provider: Provider::fields() }
     }
 
+    /// What a key of a provider is called, and what it is.
+    pub(super) fn key(&self, name: &str) -> Option<Name> {
+        field::find(&self.provider, name)
+    }
+
     /// What a variable would be for the only provider: its name without one.
     pub(super) fn unnamed(&self, variable: &str) -> Option<Name> {
         field::find(&self.provider, variable.strip_prefix(PREFIX)?)

@@ -9,8 +9,8 @@ use super::{
     layer::Layer,
 };
 use crate::config::document::{
-    Client, Document, IdentityHeaders, IdentityMembers, Introspection, Lifetimes, Limits, List, Log, LogTable, Params,
-    Policy, Provider, Route, Scalar, SecretList, SecretSource, Storage, StorageTable, Tls,
+    Claims, Client, Document, IdentityHeaders, IdentityMembers, Introspection, Lifetimes, Limits, List, Log, LogTable,
+    Params, Policy, Provider, Route, Scalar, SecretList, SecretSource, Storage, StorageTable, Tls,
 };
 
 /// A table that variables can describe.
@@ -98,7 +98,7 @@ tables! {
     }
     IdentityMembers { subject, email, email_verified, name, client_id, email_endpoint }
     Introspection { endpoint, client_id, client_secret, auth_method, cache_ttl_seconds, require_audience }
-    Policy { emails, email_domains, subjects, groups, groups_claim; elsewhere: claims }
+    Policy { emails, email_domains, subjects, groups, groups_claim, claims }
     Client { client_id, name, secret, redirect_uris, skip_consent }
     Lifetimes { transaction, code, access_token, refresh_token, grant, refresh_grace }
     Route {
@@ -126,6 +126,7 @@ impl Leaf for String {}
 impl Leaf for Scalar {}
 impl Leaf for List {}
 impl Leaf for Params {}
+impl Leaf for Claims {}
 
 impl Leaf for SecretSource {
     const KIND: Kind = Kind::Secret;

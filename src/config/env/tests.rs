@@ -146,7 +146,7 @@ fn numbers_address_what_a_file_lists() {
 #[test]
 fn a_number_that_is_missing_is_told() {
     for (variables, said) in [
-        (["VESTIBULE_ROUTES_1_PATH", "VESTIBULE_ROUTES_3_PATH"], "write `VESTIBULE_DEFAULT_ROUTES_2_PATH`"),
+        (["VESTIBULE_ROUTES_1_PATH", "VESTIBULE_ROUTES_3_PATH"], "write `VESTIBULE_ROUTES_2_PATH`"),
         (["VESTIBULE_ROUTES_0_PATH", "VESTIBULE_BACKEND"], "write `VESTIBULE_ROUTES_1_PATH`"),
         (["VESTIBULE_ROUTES_2_PATH", "VESTIBULE_BACKEND"], "does not say which route it belongs to"),
         (["VESTIBULE_ROUTES_1_BACKEND", "VESTIBULE_BACKEND"], "is set as well as"),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::field::{FILE, numbered};
 use crate::config::origin::Origin;
 
 /// Values by the name of the rule.
@@ -19,6 +20,19 @@ impl Values {
         }
         self.0.insert(name, (value, origin));
         None
+    }
+
+    /// Adds one, unless the same is said by a name that came before: this one, the one of a file with
+    /// it, or numbered ones.
+    pub(super) fn insert_below(&mut self, name: String, value: String, origin: Origin) {
+        let says_the_same = |known: &str| {
+            known.strip_prefix(name.as_str()).is_some_and(|rest| {
+                matches!(rest, "" | FILE) || numbered(rest).is_some_and(|(_, rest)| matches!(rest, "" | FILE))
+            })
+        };
+        if !self.below(&name).any(says_the_same) {
+            self.0.insert(name, (value, origin));
+        }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! A `.env` file: `NAME=value` lines, `#` comments, optional `export` and quotes. No expansion:
 //! a `$` is a `$`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Place, SourceError, is_variable_name};
 
@@ -12,12 +12,16 @@ use super::{Place, SourceError, is_variable_name};
 pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Vec<(String, String, Place)>, SourceError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut variables = Vec::new();
+    let mut names = BTreeSet::new();
     for (index, line) in text.lines().enumerate() {
         let written = line.trim();
         if written.is_empty() || written.starts_with('#') {
             continue;
         }
         let (name, value) = assignment(written).map_err(|reason| SourceError::Line { line: index + 1, reason })?;
+        if !names.insert(name) {
+            return Err(SourceError::Line { line: index + 1, reason: "sets a variable that an earlier line sets" });
+        }
         let place = Place { file: Arc::clone(file), line: index + 1, column: 1, length: name.chars().count() };
         variables.push((name.to_owned(), value, place));
     }

@@ -109,8 +109,43 @@ fn lists_are_read_in_every_form() {
     for written in ["a b", "a,b", " a,  b ", "[\"a\", \"b\"]", "a\tb", "a\nb", "a, b,"] {
         assert_eq!(text(written).unwrap(), ["a", "b"], "{written}");
     }
-    assert!(text("").unwrap().is_empty());
-    for written in ["[\"a\"", "[1]", "[a, b]"] {
+    for written in ["", " ", "[]"] {
+        assert!(text(written).unwrap().is_empty(), "{written}");
+    }
+    assert_eq!(text("\"a\"").unwrap(), ["a"]);
+}
+
+/// What FastMCP takes for one strange scope, or refuses in pydantic's words.
+#[test]
+fn what_is_no_list_is_told() {
+    for (written, message) in [
+        ("openid;email", "holds a `;`, which separates nothing here"),
+        ("[\"openid\"", "begins like a JSON list, but is none"),
+        ("[a, b]", "begins like a JSON list, but is none"),
+        ("[1]", "is a JSON list of something else than texts"),
+        ("[[\"a\"]]", "is a JSON list of something else than texts"),
+        ("123", "is no list of texts"),
+        ("true", "is no list of texts"),
+        ("null", "is no list of texts"),
+        ("{\"a\":1}", "is a JSON object, but has to be a list"),
+        ("{\"a\":", "begins like a JSON object, but has to be a list"),
+        ("\"a\",\"b\"", "holds quotes, but is no JSON list"),
+    ] {
+        let refusal = items(&List::Text(written.to_owned())).unwrap_err();
+        assert_eq!(refusal.message, message, "{written}");
+        assert!(refusal.help.unwrap().contains("write `[\"a\", \"b\"]`"), "{written}");
+    }
+}
+
+#[test]
+fn claims_are_read_in_every_form() {
+    let text = |text: &str| claims(&Claims::Text(text.to_owned()));
+    let expected = text("department=eng&department=ops&realm_access.roles=admin").unwrap();
+    assert_eq!(expected["department"], ["eng", "ops"]);
+    assert_eq!(expected["realm_access.roles"], ["admin"]);
+    let json = r#"{"department": ["eng", "ops"], "realm_access.roles": "admin"}"#;
+    assert_eq!(text(json).unwrap(), expected);
+    for written in ["{", "[\"a\"]", "department", "a=b,c=d", "=x"] {
         assert!(text(written).is_err(), "{written}");
     }
 }
@@ -121,7 +156,9 @@ fn parameters_are_read_in_every_form() {
     let expected = [("prompt".to_owned(), "select account".to_owned()), ("x".to_owned(), "1".to_owned())];
     assert_eq!(text("prompt=select+account&x=1").unwrap(), expected);
     assert_eq!(text("{\"prompt\": \"select account\", \"x\": \"1\"}").unwrap(), expected);
-    for written in ["{", "{\"a\": {}}", "prompt"] {
+    assert_eq!(text("{\"max_age\": 60}").unwrap(), [("max_age".to_owned(), "60".to_owned())]);
+    assert_eq!(text("q=a%3Db").unwrap(), [("q".to_owned(), "a=b".to_owned())]);
+    for written in ["{", "{\"a\": {}}", "prompt", "prompt=login,max_age=3", "prompt=login max_age=3", "a=b;c=d", "&"] {
         assert!(text(written).is_err(), "{written}");
     }
 }

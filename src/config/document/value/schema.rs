@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{ClaimValues, List, Params, Scalar, SecretList, SecretSource};
+use super::{ClaimValues, Claims, List, Params, Scalar, SecretList, SecretSource};
 
 // === impl JsonSchema ===
 
@@ -40,6 +40,20 @@ impl JsonSchema for ClaimValues {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let value = generator.subschema_for::<Scalar>();
         json_schema!({ "title": "values", "anyOf": [value, { "type": "array", "items": value }] })
+    }
+}
+
+impl JsonSchema for Claims {
+    fn schema_name() -> Cow<'static, str> {
+        "Claims".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let values = generator.subschema_for::<ClaimValues>();
+        json_schema!({
+            "title": "table by name",
+            "anyOf": [{ "type": "object", "additionalProperties": values }, { "type": "string" }],
+        })
     }
 }
 
