@@ -124,7 +124,12 @@ impl Diagnostic {
             return self;
         }
         let text = without_secrets(text);
-        let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+        let escaped = |letter: char| match letter {
+            // They harm nothing, and JSON is easier to read with them.
+            '"' | '\'' => letter.to_string(),
+            _ => letter.escape_debug().to_string(),
+        };
+        let mut shown: String = text.chars().take(SHOWN).map(escaped).collect();
         if text.chars().nth(SHOWN).is_some() {
             shown.push('…');
         }

@@ -223,7 +223,7 @@ pub(super) fn items(list: &List) -> Result<Vec<String>, Refusal> {
         List::Items(items) => return Ok(items.iter().map(|item| item.trim().to_owned()).collect()),
         List::Text(text) => text.trim(),
     };
-    let help = || "write `[\"a\", \"b\"]`, or `a b`, or `a,b`";
+    let help = || list_help(text);
     if text.starts_with('[') {
         return match serde_json::from_str::<Vec<serde_json::Value>>(text) {
             Ok(items) => items
@@ -250,6 +250,19 @@ pub(super) fn items(list: &List) -> Result<Vec<String>, Refusal> {
         return Err(Refusal::new("holds a `;`, which separates nothing here", help()));
     }
     Ok(text.split([',', ' ', '\t', '\n']).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect())
+}
+
+/// What was probably meant, written as a list.
+fn list_help(text: &str) -> String {
+    let words = text.split(|letter: char| letter.is_whitespace() || ",;\"'[]{}".contains(letter));
+    let words: Vec<&str> = words.filter(|word| word.contains(char::is_alphabetic)).take(4).collect();
+    match words.as_slice() {
+        [_, _, ..] if !text.contains('{') => {
+            format!("write `{}`, or `[\"{}\"]`", words.join(" "), words.join("\", \""))
+        }
+        [word] if !text.contains('{') => format!("write `{word}`, or `[\"{word}\"]`"),
+        _ => "write `a b`, or `a,b`, or `[\"a\", \"b\"]`".to_owned(),
+    }
 }
 
 /// Names and values of parameters: one by one, or in one text, as JSON or as in a query.

@@ -246,3 +246,54 @@ fn base_url(text: &str) -> (String, Option<String>) {
         _ => (text.to_owned(), None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_every_class_and_what_it_is_here() {
+        let page = include_str!("../../../docs/from-fastmcp.md");
+        for class in ALL {
+            let what = class.is.iter().map(|(key, value)| format!(", `{}: {value}`", key.to_ascii_lowercase()));
+            let row = format!(
+                "| `{}.{}` | `{}_…` | provider `{}`{}",
+                class.module,
+                class.name,
+                class.family,
+                class.provider,
+                what.collect::<String>()
+            );
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn every_key_that_is_set_is_one_of_ours() {
+        let naming = Naming::new();
+        // Keys that are not there yet, whose variables are refused.
+        let pending = ["ISSUER_URL", "ALLOWED_CLIENT_REDIRECT_URIS"];
+        for (_, sets) in ALL.iter().flat_map(Class::variables) {
+            if let Sets::Key(key) | Sets::Host(key) | Sets::Path(key) | Sets::Discovery(key) = sets {
+                assert!(naming.key(key).is_some() || pending.contains(key), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_of_the_base_url_is_a_mount() {
+        let read = |text: &str| {
+            let (origin, mount) = base_url(text);
+            (origin, mount.unwrap_or_default())
+        };
+        for (text, origin, mount) in [
+            ("https://a.example", "https://a.example", ""),
+            ("https://a.example/", "https://a.example", ""),
+            ("https://a.example:8443/api/v1/", "https://a.example:8443", "/api/v1"),
+            ("https://a.example/api?x", "https://a.example/api?x", ""),
+            ("a.example/api", "a.example/api", ""),
+        ] {
+            assert_eq!(read(text), (origin.to_owned(), mount.to_owned()), "{text}");
+        }
+    }
+}

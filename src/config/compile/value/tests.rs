@@ -133,8 +133,11 @@ fn what_is_no_list_is_told() {
     ] {
         let refusal = items(&List::Text(written.to_owned())).unwrap_err();
         assert_eq!(refusal.message, message, "{written}");
-        assert!(refusal.help.unwrap().contains("write `[\"a\", \"b\"]`"), "{written}");
+        assert!(refusal.help.unwrap().contains("\"]`"), "{written}");
     }
+    let help = |text: &str| items(&List::Text(text.to_owned())).unwrap_err().help.unwrap();
+    assert_eq!(help("openid;email"), "write `openid email`, or `[\"openid\", \"email\"]`");
+    assert_eq!(help("[\"openid\""), "write `openid`, or `[\"openid\"]`");
 }
 
 #[test]
