@@ -1,6 +1,7 @@
 // Child processes with a log file each, a readiness probe instead of a sleep, and one place that ends them all.
 
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
@@ -8,13 +9,26 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const running = new Set();
 
-/** A loopback port that nobody listens on. It is given back before its user binds it, so `start` checks who answers. */
+const givenOut = new Set();
+
+/**
+ * A loopback port that nobody listens on. It is given back before its user binds it; so it is taken from below the range
+ * out of which the kernel gives ports to outgoing connections, and none is given out twice.
+ */
 export async function freePort() {
-  const server = createServer();
-  await new Promise((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (let attempts = 0; attempts < 100; attempts += 1) {
+    const port = randomInt(20_000, 32_000);
+    if (givenOut.has(port)) continue;
+    const server = createServer();
+    const free = await new Promise((resolve) => {
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    givenOut.add(port);
+    return port;
+  }
+  throw new Error('no free port between 20000 and 32000');
 }
 
 /** Starts a process in a group of its own, with what it prints kept in `log`. */
