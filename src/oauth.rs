@@ -2,12 +2,14 @@
 
 pub mod client_id;
 pub mod issuer;
+pub mod jws;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;
 
 pub use client_id::ClientId;
 pub use issuer::Issuer;
+pub use jws::JwsAlgorithm;
 pub use redirect_uri::{RedirectUri, RedirectUriError};
 pub use resource::ResourceUri;
 pub use scope::{Scope, ScopeError, Scopes};

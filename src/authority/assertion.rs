@@ -11,23 +11,10 @@ use moka::{policy::EvictionPolicy, sync::Cache};
 use serde::Deserialize;
 
 use crate::{
-    oauth::{ClientId, Issuer},
+    oauth::{ClientId, Issuer, JwsAlgorithm},
     seal::sha256,
     time::Timestamp,
 };
-
-/// What assertions may be signed with: public keys only.
-pub(super) const ALGORITHMS: [(Algorithm, &str); 9] = [
-    (Algorithm::ES256, "ES256"),
-    (Algorithm::ES384, "ES384"),
-    (Algorithm::EdDSA, "EdDSA"),
-    (Algorithm::RS256, "RS256"),
-    (Algorithm::RS384, "RS384"),
-    (Algorithm::RS512, "RS512"),
-    (Algorithm::PS256, "PS256"),
-    (Algorithm::PS384, "PS384"),
-    (Algorithm::PS512, "PS512"),
-];
 
 /// The longest assertion, in bytes.
 const MAX_LENGTH: usize = 8 * 1024;
@@ -129,7 +116,7 @@ fn verified(assertion: &str, keys: &JwkSet) -> Option<Claims> {
         return None;
     }
     let header = jsonwebtoken::decode_header(assertion).ok()?;
-    if header.crit.is_some() || !ALGORITHMS.iter().any(|(allowed, _)| *allowed == header.alg) {
+    if header.crit.is_some() || !JwsAlgorithm::ALL.iter().any(|allowed| Algorithm::from(*allowed) == header.alg) {
         return None;
     }
     let mut validation = Validation::new(header.alg);

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Authority, assertion::ALGORITHMS};
+use super::Authority;
 use crate::{
     config::plan::RoutePlan,
-    oauth::{Scope, Scopes},
+    oauth::{JwsAlgorithm, Scope, Scopes},
 };
 
 // === impl Authority ===
@@ -48,7 +48,7 @@ impl Authority {
             set(&mut metadata, "registration_endpoint", issuer.endpoint("/register").into());
         }
         if self.plan.client_id_metadata_documents {
-            let algorithms: Vec<&str> = ALGORITHMS.iter().map(|(_, name)| *name).collect();
+            let algorithms = JwsAlgorithm::ALL.map(JwsAlgorithm::as_str).to_vec();
             set(&mut metadata, "token_endpoint_auth_signing_alg_values_supported", algorithms.clone().into());
             set(&mut metadata, "revocation_endpoint_auth_signing_alg_values_supported", algorithms.into());
         }

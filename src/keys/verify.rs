@@ -12,7 +12,11 @@ use serde::{
 };
 
 use super::{KeyRing, key};
-use crate::{metrics::outcome::Verification, oauth::Issuer, time::Timestamp};
+use crate::{
+    metrics::outcome::Verification,
+    oauth::{Issuer, jws::is_type},
+    time::Timestamp,
+};
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -159,16 +163,6 @@ impl Registered {
         }
         Ok(())
     }
-}
-
-/// Media types compare without case, and `application/` may be left out (RFC 7515 section 4.1.9).
-fn is_type(own: &str, demanded: &str) -> bool {
-    const PREFIX: &str = "application/";
-    let own = match own.split_at_checked(PREFIX.len()) {
-        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
-        _ => own,
-    };
-    own.eq_ignore_ascii_case(demanded)
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {

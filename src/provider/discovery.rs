@@ -20,11 +20,7 @@ use super::{
     metadata::{Document, Metadata, document_of},
     token_answer::TokenAnswer,
 };
-use crate::{
-    config::plan::{JwsAlgorithm, ProviderPlan},
-    egress::EgressError,
-    time::Timestamp,
-};
+use crate::{config::plan::ProviderPlan, egress::EgressError, oauth::JwsAlgorithm, time::Timestamp};
 
 /// openidconnect's client with the two endpoints that must be there.
 type Client<Authorization = EndpointSet, Token = EndpointSet> = openidconnect::Client<

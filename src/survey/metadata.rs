@@ -8,8 +8,8 @@ use url::Url;
 
 use super::finding::Finding;
 use crate::{
-    config::plan::{ClientAuthMethod, JwsAlgorithm, Mode, ProviderPlan},
-    oauth::Scope,
+    config::plan::{ClientAuthMethod, Mode, ProviderPlan},
+    oauth::{JwsAlgorithm, Scope},
 };
 
 /// A document with what the configuration says over it.

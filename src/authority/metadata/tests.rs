@@ -14,7 +14,7 @@ fn issuer(mount: &str) -> Issuer {
 async fn as10_server_metadata() {
     let kit = Kit::with(|plan| plan.issuer = issuer("/auth0")).await;
     let methods = json!(["none", "client_secret_post", "client_secret_basic", "private_key_jwt"]);
-    let algorithms = json!(["ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]);
+    let algorithms = json!(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]);
     assert_eq!(
         kit.authority.metadata(),
         json!({

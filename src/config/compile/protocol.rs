@@ -10,12 +10,15 @@ use super::{
     server::list,
     value::{self, Refusal},
 };
-use crate::config::{
-    diagnostic::{closest, one_of},
-    document::{Provider, Scalar},
-    origin::child,
-    plan::{JwsAlgorithm, ProtocolPlan, ScopeNames},
-    preset::Preset,
+use crate::{
+    config::{
+        diagnostic::{closest, one_of},
+        document::{Provider, Scalar},
+        origin::child,
+        plan::{ProtocolPlan, ScopeNames},
+        preset::Preset,
+    },
+    oauth::JwsAlgorithm,
 };
 
 const DAY: Duration = Duration::from_hours(24);

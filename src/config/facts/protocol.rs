@@ -1,7 +1,8 @@
 //! How a provider is spoken to, by path.
 
 use super::{NONE, Section, duration};
-use crate::config::plan::{EmailVerified, EndpointsPlan, IdentityPlan, JwsAlgorithm, ProtocolPlan, ScopeNames};
+use crate::config::plan::{EmailVerified, EndpointsPlan, IdentityPlan, ProtocolPlan, ScopeNames};
+use crate::oauth::JwsAlgorithm;
 
 pub(super) fn facts(section: &mut Section<'_>, has_document: bool, plan: &ProtocolPlan) {
     let ProtocolPlan {

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::{identity::MemberPath, oauth::Scopes};
+use crate::{
+    identity::MemberPath,
+    oauth::{JwsAlgorithm, Scopes},
+};
 
 /// How a provider is spoken to. The default is what OpenID Connect says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,21 +98,6 @@ pub enum EmailVerified {
     Always(bool),
 }
 
-/// A digital signature of RFC 7518 section 3.1 or RFC 8037: nothing symmetric, and not `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names of the standard")]
-pub enum JwsAlgorithm {
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-    EdDsa,
-}
-
 // === impl ProtocolPlan ===
 
 impl Default for ProtocolPlan {
@@ -144,38 +132,6 @@ impl Default for IdentityPlan {
             name: MemberPath::named("name"),
             client_id: None,
             email_endpoint: None,
-        }
-    }
-}
-
-// === impl JwsAlgorithm ===
-
-impl JwsAlgorithm {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-        Self::Es256,
-        Self::Es384,
-        Self::EdDsa,
-    ];
-
-    /// The name in a JWT's header.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::EdDsa => "EdDSA",
         }
     }
 }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::{AccessTokenError, Facts, object::Object};
 use crate::{
-    config::plan::{AccessTokenPlan, JwsAlgorithm},
+    config::plan::AccessTokenPlan,
+    oauth::{JwsAlgorithm, jws::is_type},
     provider::keys::VerifyingKey,
     time::Timestamp,
 };
@@ -46,10 +47,9 @@ impl<'t> Parsed<'t> {
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err(AccessTokenError::Malformed("a header parameter is not a text")),
         };
-        // No name of a symmetric algorithm is in that list, and neither is `none`.
-        let name = text("alg")?.unwrap_or_default();
-        let may = |name: &&str| allowed.is_empty() || allowed.iter().any(|one| one.as_str() == *name);
-        let algorithm = Some(name).filter(may).and_then(asymmetric).ok_or(AccessTokenError::Algorithm)?;
+        let may = |algorithm: &JwsAlgorithm| allowed.is_empty() || allowed.contains(algorithm);
+        let algorithm = text("alg")?.and_then(JwsAlgorithm::from_name).filter(may);
+        let algorithm = algorithm.ok_or(AccessTokenError::Algorithm)?.into();
         let typ = text("typ")?;
         let is_access_token = typ.is_some_and(|typ| is_type(typ, "at+jwt"));
         // Many providers say `JWT`, some nothing; whoever says something else means it (RFC 8725 section 3.11).
@@ -98,34 +98,6 @@ impl<'t> Parsed<'t> {
         }
         Ok(facts)
     }
-}
-
-/// Public-key algorithms only: with an HMAC, the provider's public key would be enough to forge a
-/// token (S51).
-fn asymmetric(name: &str) -> Option<Algorithm> {
-    Some(match name {
-        "RS256" => Algorithm::RS256,
-        "RS384" => Algorithm::RS384,
-        "RS512" => Algorithm::RS512,
-        "PS256" => Algorithm::PS256,
-        "PS384" => Algorithm::PS384,
-        "PS512" => Algorithm::PS512,
-        "ES256" => Algorithm::ES256,
-        "ES384" => Algorithm::ES384,
-        // RFC 9864 names the curve.
-        "EdDSA" | "Ed25519" => Algorithm::EdDSA,
-        _ => return None,
-    })
-}
-
-/// Media types compare without case, and `application/` may be left out (RFC 7515 section 4.1.9).
-fn is_type(own: &str, demanded: &str) -> bool {
-    const PREFIX: &str = "application/";
-    let own = match own.split_at_checked(PREFIX.len()) {
-        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
-        _ => own,
-    };
-    own.eq_ignore_ascii_case(demanded)
 }
 
 fn decode(part: &str) -> Option<Vec<u8>> {

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::fixture::{Answer, Key, START, World, callback, ec_key, jwt, rsa_key, token_response};
 use crate::{
-    config::plan::{AccessTokenPlan, JwsAlgorithm},
+    config::plan::AccessTokenPlan,
     metrics::outcome::{Callback, Verification},
+    oauth::JwsAlgorithm,
     provider::{
         AccessTokenError, ProviderAccess,
         tokens::{RenewError, TokenSource},

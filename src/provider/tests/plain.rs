@@ -11,9 +11,9 @@ use super::{
     fixture::{Answer, Idp, START, World, callback, challenge_of, rsa_key, token_response},
 };
 use crate::{
-    config::plan::{EmailVerified, JwsAlgorithm, ProviderPlan},
+    config::plan::{EmailVerified, ProviderPlan},
     metrics::outcome::Callback,
-    oauth::Scopes,
+    oauth::{JwsAlgorithm, Scopes},
     provider::{CallbackParameters, tokens::TokenSource},
 };
 
