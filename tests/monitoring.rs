@@ -116,6 +116,12 @@ fn every_alert_has_a_runbook_and_tests_that_it_fires_and_that_it_does_not() {
 }
 
 #[test]
+fn the_operators_rules_are_the_rules() {
+    let operator = yaml("deploy/kubernetes/components/prometheus-operator/prometheus-rule.yaml");
+    assert_eq!(operator["spec"], yaml("deploy/prometheus/vestibule.rules.yml"), "run build.sh beside it");
+}
+
+#[test]
 fn the_dashboard_uses_metrics_and_runbooks_that_exist() {
     let dashboard: serde_json::Value = serde_json::from_str(&read("deploy/grafana/vestibule.json")).unwrap();
     let (records, alerts) = (rules("record"), rules("alert"));
