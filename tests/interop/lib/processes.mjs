@@ -31,11 +31,11 @@ export async function freePort() {
   throw new Error('no free port between 20000 and 32000');
 }
 
-/** Starts a process in a group of its own, with what it prints kept in `log`. */
-export function start(name, command, args, { log, env = {}, cwd } = {}) {
+/** Starts a process in a group of its own, with what it prints kept in `log`; with `input`, its standard input is open. */
+export function start(name, command, args, { log, env = {}, cwd, input = false } = {}) {
   mkdirSync(dirname(log), { recursive: true });
   const sink = createWriteStream(log, { flags: 'a' });
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, detached: true, stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'] });
   const handle = { name, child, log, output: '', exit: undefined };
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk) => {

@@ -31,15 +31,17 @@ export class Stack {
    * @param {object} [options.extra]  further keys of the gateway's configuration
    * @param {'jwt' | 'opaque'} [options.remote]  `mode: remote`: clients register at the provider, and get such tokens there
    * @param {string} [options.example]  an example's configuration file instead of one of ours
+   * @param {string} [options.publicUrl]  what people type, if something stands in front; then `address` is where the gateway listens
    */
-  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, remote, example, extra = {} }) {
+  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, remote, example, publicUrl, extra = {} }) {
     const stack = new Stack();
     stack.dir = dir;
     mkdirSync(dir, { recursive: true });
     stack.clientSecret = 'interop-secret-of-the-gateway';
 
     const [port, adminPort, providerPort] = [await freePort(), await freePort(), await freePort()];
-    stack.origin = `http://127.0.0.1:${port}`;
+    stack.address = `127.0.0.1:${port}`;
+    stack.origin = publicUrl ?? `http://${stack.address}`;
     stack.adminOrigin = `http://127.0.0.1:${adminPort}`;
     stack.providerOrigin = `http://127.0.0.1:${providerPort}`;
 
@@ -50,7 +52,7 @@ export class Stack {
     stack.backends = {};
     for (const kind of new Set(Object.values(routes))) {
       const backendPort = await freePort();
-      const handle = (SERVERS[kind] ?? kind)(backendPort, { log: join(dir, `server_${kind.name ?? kind}.log`) });
+      const handle = await (SERVERS[kind] ?? kind)(backendPort, { log: join(dir, `server_${kind.name ?? kind}.log`) });
       stack.backends[kind] = { handle, url: `http://127.0.0.1:${backendPort}/mcp` };
     }
 

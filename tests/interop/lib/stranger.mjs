@@ -129,18 +129,18 @@ export class Session {
     Object.assign(this, { resource, accessToken, next: 1 });
   }
 
+  headers() {
+    return {
+      authorization: `Bearer ${this.accessToken}`,
+      'content-type': 'application/json',
+      accept: ACCEPT,
+      'mcp-protocol-version': '2025-11-25',
+      ...(this.id && { 'mcp-session-id': this.id }),
+    };
+  }
+
   async post(message) {
-    return fetch(this.resource, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${this.accessToken}`,
-        'content-type': 'application/json',
-        accept: ACCEPT,
-        'mcp-protocol-version': '2025-11-25',
-        ...(this.id && { 'mcp-session-id': this.id }),
-      },
-      body: JSON.stringify(message),
-    });
+    return fetch(this.resource, { method: 'POST', headers: this.headers(), body: JSON.stringify(message) });
   }
 
   async open() {
