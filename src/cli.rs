@@ -1,30 +1,34 @@
 //! The command line: arguments in, exit code out.
 
 pub mod admin_client;
+mod arguments;
 pub mod ask;
 pub mod banner;
 pub mod check;
 pub mod compare;
 mod explain;
 mod flows;
+mod manual;
 pub mod online;
 pub mod serve;
 pub mod show;
 
 use std::{
     io::{IsTerminal as _, Write as _, stderr, stdout},
-    path::PathBuf,
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser as _;
 
+pub use self::arguments::ConfigArguments;
+
+use self::arguments::{
+    Arguments, CheckArguments, Command, ConfigCommand, DiffArguments, ExplainArguments, FlowsCommand,
+};
 use crate::{
     config::{self, Look, Sources},
-    flow::FlowId,
     printable::printable,
 };
-use admin_client::AdminAddress;
 
 /// Exit codes; documented in `docs/commands.md`.
 pub mod exit {
@@ -41,236 +45,6 @@ pub mod exit {
     pub const UNAVAILABLE: u8 = 69;
     /// A configuration with mistakes (`EX_CONFIG`).
     pub const CONFIG: u8 = 78;
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  vestibule demo                                  try everything, no account needed
-  vestibule serve --config vestibule.yaml         run from a file
-  VESTIBULE_PROVIDERS=auth0 … vestibule serve     run from the environment alone
-  vestibule check --config vestibule.yaml         is the file right? what to enter at the provider?
-  vestibule config show --config vestibule.yaml   what is in force, and who says so?
-
-Environment variables win over the file; a `.env` file beside the process is read too.
-Documentation: docs/configuration.md";
-
-const SERVE_EXAMPLES: &str = "\
-Examples:
-  vestibule serve --config vestibule.yaml         run from a file; it is read again when it changes
-  VESTIBULE_PROVIDERS=auth0 … vestibule serve     run from the environment alone
-  vestibule serve --env-file vestibule.env        the same, from a file of variables
-
-Exit codes: 0 stopped by SIGTERM or SIGINT, 69 something is not there (an address in use, a store
-that cannot be opened), 78 the configuration has mistakes.";
-
-const DEMO_EXAMPLES: &str = "\
-Examples:
-  vestibule demo
-  vestibule demo --port 8100
-
-Exit codes: 0 stopped by SIGTERM or SIGINT, 69 no port could be had.";
-
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  vestibule check --config vestibule.yaml
-  vestibule check --config vestibule.yaml --online        ask every provider and backend, too
-  vestibule check --config vestibule.yaml --json          the same for programs
-  VESTIBULE_PROVIDERS=auth0 … vestibule check             the environment alone
-
-Exit codes: 0 the configuration can be used, 78 it has mistakes, 69 with --online: people could not
-sign in at one of the providers.";
-
-const SHOW_EXAMPLES: &str = "\
-Examples:
-  vestibule config show --config vestibule.yaml
-  VESTIBULE_LISTEN=0.0.0.0:8000 vestibule config show --config vestibule.yaml | grep listen
-
-Secrets are shown as the first 8 hex digits of their SHA-256, short ones not at all. Compare with
-  printf %s \"$SECRET\" | sha256sum | cut -c1-8
-
-Exit codes: 0 it is shown, 78 the configuration has mistakes.";
-
-const SCHEMA_EXAMPLES: &str = "\
-Examples:
-  vestibule config schema > vestibule.schema.json
-  # yaml-language-server: $schema=vestibule.schema.json        as the first line of vestibule.yaml
-
-The schema knows names and shapes; `vestibule check` knows the rest. Exit code: 0.";
-
-const DIFF_EXAMPLES: &str = "\
-Examples:
-  vestibule config diff --config new.yaml --against-running
-  vestibule config diff --config new.yaml --against-running --admin http://10.0.0.7:9464
-
-Exit codes: 0 nothing differs, 1 something does, 69 no answer from the instance, 78 the new
-configuration has mistakes. Run it with the environment of the instance: variables count.";
-
-const EXPLAIN_EXAMPLES: &str = "\
-Examples:
-  vestibule explain --config vestibule.yaml --route entra/mcp --claims ada.json
-  echo '{\"sub\": \"1\", \"email\": \"ada@example.com\", \"email_verified\": true}' |
-    vestibule explain --config vestibule.yaml --route entra/mcp --claims -
-
-Exit codes: 0 the person would pass, 1 they would not, 64 no such route or no such claims, 78 the
-configuration has mistakes.";
-
-const RELOAD_EXAMPLES: &str = "\
-Examples:
-  vestibule reload
-  vestibule reload --admin http://10.0.0.7:9464
-
-Exit codes: 0 what the files say runs now, 1 it needs a restart, 69 no answer, 78 it was refused. In
-the last three cases the instance goes on as before.";
-
-const FLOWS_EXAMPLES: &str = "\
-Examples:
-  vestibule flows list
-  vestibule flows show BCDFGHJK
-
-Exit codes: 0 it was found, 1 it is not remembered, 69 no answer. The last 2,000 sign-ins of each process
-are in its memory.";
-
-const HEALTH_EXAMPLES: &str = "\
-Examples:
-  vestibule healthcheck
-  HEALTHCHECK CMD [\"vestibule\", \"healthcheck\"]      in a Dockerfile
-
-Exit codes: 0 ready, 1 not ready or no answer within 5 seconds.";
-
-/// "0.1.0 (3b140ff0c1d2)": the revision tells builds of one version apart.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_REVISION"), ")");
-
-/// An OAuth 2.1 gateway that puts "sign in with your identity provider" in front of any MCP server.
-#[derive(Debug, Parser)]
-#[command(name = "vestibule", version = VERSION, after_help = EXAMPLES, max_term_width = 100)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run the gateway.
-    #[command(after_help = SERVE_EXAMPLES)]
-    Serve(ConfigArguments),
-    /// Check the configuration and say what to enter at each provider; starts nothing.
-    #[command(after_help = CHECK_EXAMPLES)]
-    Check(CheckArguments),
-    /// Look at configurations: what is in force, what would change.
-    #[command(subcommand)]
-    Config(ConfigCommand),
-    /// Say whether a person with these claims would pass on a route, and which rule says so; starts nothing.
-    #[command(after_help = EXPLAIN_EXAMPLES)]
-    Explain(ExplainArguments),
-    /// Have a running instance read its configuration again, and say what became of it.
-    #[command(after_help = RELOAD_EXAMPLES)]
-    Reload(AdminArguments),
-    /// Say what happened in the last sign-ins of a running instance, step by step.
-    #[command(subcommand, after_help = FLOWS_EXAMPLES)]
-    Flows(FlowsCommand),
-    /// Ask a running instance whether it is ready; for containers.
-    #[command(after_help = HEALTH_EXAMPLES)]
-    Healthcheck(AdminArguments),
-    /// Run the gateway with a built-in identity provider and MCP server on this machine, to try it.
-    #[command(after_help = DEMO_EXAMPLES)]
-    Demo(DemoArguments),
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Print every value that is in force, and where it comes from.
-    #[command(after_help = SHOW_EXAMPLES)]
-    Show(ConfigArguments),
-    /// Print the JSON Schema of the file, for editors that complete and check while one types.
-    #[command(after_help = SCHEMA_EXAMPLES)]
-    Schema,
-    /// Say what a configuration would change in a running instance; changes nothing.
-    #[command(after_help = DIFF_EXAMPLES)]
-    Diff(DiffArguments),
-}
-
-#[derive(Debug, Subcommand)]
-enum FlowsCommand {
-    /// The newest ones first.
-    #[command(after_help = FLOWS_EXAMPLES)]
-    List(AdminArguments),
-    /// One of them: who asked what, where it stopped and why, what to do.
-    #[command(after_help = FLOWS_EXAMPLES)]
-    Show(FlowArguments),
-}
-
-#[derive(Args, Clone, Debug)]
-struct FlowArguments {
-    /// Its name: on the error page, in the client's message, in the log.
-    #[arg(value_name = "NAME")]
-    id: FlowId,
-    #[command(flatten)]
-    admin: AdminArguments,
-}
-
-/// Where the configuration comes from.
-#[derive(Args, Clone, Debug)]
-pub struct ConfigArguments {
-    /// The YAML file; without it the environment alone is the configuration.
-    #[arg(long, short, value_name = "FILE", env = "VESTIBULE_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// A file with `NAME=value` lines; default: `.env` beside the process, if there is one.
-    #[arg(long, value_name = "FILE", env = "VESTIBULE_ENV_FILE")]
-    pub env_file: Option<PathBuf>,
-}
-
-/// What is checked.
-#[derive(Args, Clone, Debug)]
-struct CheckArguments {
-    #[command(flatten)]
-    config: ConfigArguments,
-    /// Ask every provider and every backend as well; signs nobody in.
-    #[arg(long)]
-    online: bool,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args, Clone, Debug)]
-struct ExplainArguments {
-    #[command(flatten)]
-    config: ConfigArguments,
-    /// The route, as `check` and the metrics name it: `auth0/mcp`.
-    #[arg(long, value_name = "ID", required = true)]
-    route: String,
-    /// A JSON file with the claims of an ID token; `-` is standard input.
-    #[arg(long, value_name = "FILE", required = true)]
-    claims: PathBuf,
-    /// For programs.
-    #[arg(long)]
-    json: bool,
-}
-
-/// Which instance is asked.
-#[derive(Args, Clone, Debug)]
-struct AdminArguments {
-    /// Its admin listener: a URL, or an address as in `admin_listen`.
-    #[arg(long, value_name = "URL", env = "VESTIBULE_ADMIN_LISTEN", default_value = "http://127.0.0.1:9464")]
-    admin: AdminAddress,
-}
-
-#[derive(Args, Clone, Debug)]
-struct DiffArguments {
-    #[command(flatten)]
-    config: ConfigArguments,
-    /// Compare with the instance at `--admin`.
-    #[arg(long, required = true)]
-    against_running: bool,
-    #[command(flatten)]
-    admin: AdminArguments,
-}
-
-#[derive(Args, Clone, Debug)]
-struct DemoArguments {
-    /// The gateway's port on 127.0.0.1; a free one is taken if this one is in use.
-    #[arg(long, default_value_t = 8000)]
-    port: u16,
 }
 
 /// How a command that asks or shows something ended.
@@ -303,14 +77,6 @@ impl Outcome {
     }
 }
 
-// === impl ConfigArguments ===
-
-impl ConfigArguments {
-    fn sources(&self) -> Sources {
-        Sources::from_process(self.config.clone(), self.env_file.clone())
-    }
-}
-
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -340,6 +106,8 @@ pub fn main() -> ExitCode {
         Command::Flows(FlowsCommand::Show(arguments)) => flows::show(&arguments.admin.admin, &arguments.id).end(),
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments.admin).end(),
         Command::Demo(demo) => serve::demo(demo.port),
+        Command::Completions(arguments) => manual::completions(arguments.shell).end(),
+        Command::Man(arguments) => manual::man(arguments.folder.as_deref()).end(),
     }
 }
 

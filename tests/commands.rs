@@ -341,3 +341,53 @@ fn explain_says_who_may_pass_and_why_not() {
     let nothing = explain("oidc/mcp", "README.md", &[]);
     assert!(code(&nothing) == 64 && err(&nothing).contains("no JSON object"), "{}", err(&nothing));
 }
+
+/// Builds of one version are told apart, and no build says a commit that it was not made of.
+#[test]
+fn the_version_names_the_commit() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let told = out(&run(folder, &["--version"]));
+    let told = told.trim_end().strip_prefix(concat!("vestibule ", env!("CARGO_PKG_VERSION"), " (")).unwrap();
+    let revision = told.strip_suffix(')').unwrap();
+    assert!(!revision.is_empty() && !revision.contains(char::is_whitespace), "{revision}");
+    // Somebody who builds a package says which commit it is.
+    if folder.join(".git").exists() && std::env::var_os("BUILD_REVISION").is_none() {
+        assert_eq!(revision, git(&["rev-parse", "HEAD"]).chars().take(12).collect::<String>());
+    }
+}
+
+/// What a forge offers as a tarball has no repository, but knows its commit.
+#[test]
+fn an_archive_carries_the_commit() {
+    if !Path::new(env!("CARGO_MANIFEST_DIR")).join(".git").exists() {
+        return;
+    }
+    let archived = git(&["archive", "--format=tar", "HEAD", "build.rs"]);
+    let head = git(&["rev-parse", "HEAD"]);
+    assert!(archived.contains(&format!("const ARCHIVED: &str = \"{}\";", head.trim_end())));
+}
+
+fn git(arguments: &[&str]) -> String {
+    let output = Command::new("git").current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", err(&output));
+    out(&output)
+}
+
+#[test]
+fn completions_and_manual_pages_are_printed_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = run(folder.path(), &["completions", "bash"]);
+    assert!(out(&script).contains("complete -F _vestibule"));
+    assert_eq!(code(&run(folder.path(), &["completions", "csh"])), 64);
+    let page = run(folder.path(), &["man"]);
+    assert!(out(&page).contains(".TH vestibule 1"));
+
+    assert_eq!(code(&run(folder.path(), &["man", "--folder", "a/man1"])), 0);
+    assert_eq!(fs::read_to_string(folder.path().join("a/man1/vestibule.1")).unwrap(), out(&page));
+    let serve = fs::read_to_string(folder.path().join("a/man1/vestibule-serve.1")).unwrap();
+    assert!(serve.contains("VESTIBULE_CONFIG"));
+
+    fs::write(folder.path().join("file"), "").unwrap();
+    let refused = run(folder.path(), &["man", "--folder", "file"]);
+    assert_eq!((code(&refused), err(&refused).starts_with("file")), (69, true), "{}", err(&refused));
+}

@@ -17,13 +17,13 @@ fn leaves(command: &Command, words: &str, found: &mut Vec<(String, Command)>) {
     }
 }
 
-fn commands() -> Vec<(String, Command)> {
+pub(super) fn commands() -> Vec<(String, Command)> {
     let mut found = Vec::new();
     leaves(&Arguments::command(), "vestibule", &mut found);
     found
 }
 
-fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
+pub(super) fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|argument| !matches!(argument.get_id().as_str(), "help" | "version"))
 }
 
