@@ -98,8 +98,8 @@ pub fn main() -> ExitCode {
         Command::Config(ConfigCommand::Diff(DiffArguments { config, against_running: _, admin })) => {
             compare::against_running(&config.sources(), &admin.admin, look()).end()
         }
-        Command::Explain(ExplainArguments { config, route, claims, json }) => {
-            explain::explain(&config.sources(), &route, &claims, json).end()
+        Command::Explain(ExplainArguments { config, route, provider, claims, json }) => {
+            explain::explain(&config.sources(), &route, provider.as_deref(), &claims, json).end()
         }
         Command::Reload(arguments) => ask::reload(&arguments.admin).end(),
         Command::Flows(FlowsCommand::List(arguments)) => flows::list(&arguments.admin).end(),

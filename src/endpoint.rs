@@ -53,14 +53,14 @@ use crate::{
 /// Everything that the endpoints of one provider's mount stand on.
 #[derive(Debug)]
 pub struct Mount {
-    /// The provider and what is mounted for it.
+    /// The provider (or the choice of some) and what is mounted for it.
     pub plan: Arc<ProviderPlan>,
     /// Facts of the whole server.
     pub server: ServerFacts,
     /// The rules of the authorization server.
     pub authority: Arc<Authority>,
-    /// Where people sign in.
-    pub provider: Arc<Provider>,
+    /// Where people sign in, in the order of [`ProviderPlan::identity_providers`].
+    pub providers: Vec<Arc<Provider>>,
     /// Our signing keys, for the JWKS.
     pub keys: Arc<KeyRing>,
     /// Seals what a browser carries.
@@ -90,7 +90,8 @@ pub struct ServerFacts {
 pub struct Endpoints {
     authorize: Handler,
     consent: Handler,
-    callback: Handler,
+    /// One for each identity provider.
+    callbacks: Vec<Handler>,
     token: Handler,
     register: Handler,
     revoke: Handler,
@@ -118,6 +119,27 @@ impl Mount {
     fn cookies(&self) -> CookieStyle {
         CookieStyle { https: self.server.https }
     }
+
+    /// Where everybody signs in; `None` if people choose.
+    fn only_provider(&self) -> Option<&Arc<Provider>> {
+        self.providers.first().filter(|_| !self.plan.is_choice())
+    }
+
+    /// Where a person who chose this name signs in.
+    fn chosen_provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| self.plan.is_choice() && provider.plan().name == name)
+    }
+
+    /// What a sealed sign-in is bound to: our issuer, the name of its cookie, and in a choice the
+    /// identity provider that was chosen: at the callback of another one it does not open (RFC 9207
+    /// section 4, S03).
+    fn login_context(&self, provider: &Provider, state: &str) -> Vec<u8> {
+        let mut context = self.cookies().login_context(self.plan.issuer.as_str(), state);
+        if self.plan.is_choice() {
+            context.extend([b"\n", provider.plan().name.as_bytes()].concat());
+        }
+        context
+    }
 }
 
 // === impl Endpoints ===
@@ -135,8 +157,12 @@ impl Endpoints {
                 ),
             ),
             consent: of(Endpoint::Consent, with(mount, warp::post().and(asked()).and(form()), consent::answer)),
-            // No HEAD: looking at the address must not use it up.
-            callback: of(Endpoint::Callback, with(mount, warp::get().and(asked()).and(query()), callback::answer)),
+            callbacks: mount
+                .providers
+                .iter()
+                .enumerate()
+                .map(|(index, provider)| of(Endpoint::Callback { provider: index }, callback(mount, provider)))
+                .collect(),
             token: of(Endpoint::Token, with(mount, warp::post().and(asked()).and(form()), token::answer)),
             register: of(
                 Endpoint::Register,
@@ -181,7 +207,7 @@ impl Endpoints {
         Some(match endpoint {
             Endpoint::Authorize => &self.authorize,
             Endpoint::Consent => &self.consent,
-            Endpoint::Callback => &self.callback,
+            Endpoint::Callback { provider } => return self.callbacks.get(provider),
             Endpoint::Token => &self.token,
             Endpoint::Register => &self.register,
             Endpoint::Revoke => &self.revoke,
@@ -208,6 +234,15 @@ where
 {
     let mount = Arc::clone(mount);
     filter.then(move |asked, extracted| handler(Arc::clone(&mount), asked, extracted)).boxed()
+}
+
+/// Where one identity provider sends the browser back to. No HEAD: looking at the address must not
+/// use it up.
+fn callback(mount: &Arc<Mount>, provider: &Arc<Provider>) -> Handler {
+    let provider = Arc::clone(provider);
+    with(mount, warp::get().and(asked()).and(query()), move |mount, asked, parameters| {
+        callback::answer(mount, Arc::clone(&provider), asked, parameters)
+    })
 }
 
 /// A document that everybody may read.
@@ -242,7 +277,7 @@ fn rejected(mount: &Mount, endpoint: Endpoint, rejection: &Rejection) -> Answer 
         (StatusCode::BAD_REQUEST, "the request cannot be read".to_owned())
     };
     let mut answer = match endpoint {
-        Endpoint::Authorize | Endpoint::Consent | Endpoint::Callback => {
+        Endpoint::Authorize | Endpoint::Consent | Endpoint::Callback { .. } => {
             Problem::http(status, &reason).answer(mount, &HeaderMap::new())
         }
         Endpoint::Register => answer::oauth_error(status, "invalid_client_metadata", &reason),
@@ -258,7 +293,7 @@ fn rejected(mount: &Mount, endpoint: Endpoint, rejection: &Rejection) -> Answer 
 const fn allowed(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Authorize => "GET, HEAD, POST",
-        Endpoint::Callback => "GET",
+        Endpoint::Callback { .. } => "GET",
         Endpoint::Consent | Endpoint::Token | Endpoint::Register | Endpoint::Revoke => "POST",
         Endpoint::Jwks | Endpoint::ServerMetadata | Endpoint::ResourceMetadata { .. } => "GET, HEAD",
     }

@@ -22,7 +22,7 @@ pub use challenge::Refusal;
 use crate::{
     audit,
     authority::{Authority, End, Grants, ProviderTokenError},
-    config::plan::{AccessTokenPlan, BackendAuthorization, PolicyPlan, RoutePlan},
+    config::plan::{AccessTokenPlan, BackendAuthorization, PolicyPlan, ProviderPlan, RoutePlan},
     flow::Flows,
     keys::KeyRing,
     metrics::{ProviderMetrics, outcome::Verification},
@@ -49,7 +49,7 @@ pub struct Gate {
     /// Gives the provider's token, for a backend that gets it.
     provider_token: Option<Arc<Authority>>,
     /// Who may pass: on all routes, and on this one.
-    people: [PolicyPlan; 2],
+    people: (Arc<ProviderPlan>, PolicyPlan),
     provider: String,
     flows: Arc<Flows>,
     path: String,
@@ -62,8 +62,8 @@ pub struct Gate {
 pub struct Parts {
     /// The route that it guards.
     pub plan: Arc<RoutePlan>,
-    /// Who may pass at all: the provider's policy.
-    pub policy: PolicyPlan,
+    /// Says who may pass at all.
+    pub provider: Arc<ProviderPlan>,
     /// Our issuer.
     pub issuer: Issuer,
     /// Verifies our tokens, signs assertions.
@@ -115,7 +115,7 @@ pub struct Admitted {
 impl Gate {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        let Parts { plan, policy: of_provider, issuer, keys, issued, flows, clock, metrics } = parts;
+        let Parts { plan, provider, issuer, keys, issued, flows, clock, metrics } = parts;
         let policy = Policy::new(&plan.required_scopes);
         let wants_provider_token = plan.backend_authorization == BackendAuthorization::ProviderToken;
         Self {
@@ -128,7 +128,7 @@ impl Gate {
                 Issued::ByUs { authority, .. } if wants_provider_token => Some(authority),
                 _ => None,
             },
-            people: [of_provider, plan.policy.clone()],
+            people: (provider, plan.policy.clone()),
             provider: plan.provider.clone(),
             flows,
             path: plan.path.clone(),
@@ -195,7 +195,7 @@ impl Gate {
         let Good { access, scopes, expires_at } = result?;
         let identity = access.identity();
         let verified = Arc::new(Verified {
-            denied: self.people.iter().try_for_each(|policy| crate::policy::check(policy, &identity)).err(),
+            denied: crate::policy::check_all(&self.people.0, Some(&self.people.1), &identity).err(),
             insufficient: self.policy.check(&scopes).err(),
             outgoing: self.composer.first(&access, &scopes),
             access,

@@ -26,7 +26,10 @@ use crate::{
     keys::KeyRing,
     metrics::{Metrics, ProviderMetrics},
     policy,
-    provider::{Provider, Readiness, tokens::TokenSource},
+    provider::{
+        Choice, Provider, Readiness,
+        tokens::{GivenBy, TokenSource},
+    },
     route::RouteError,
     seal::Sealer,
     store::{StoreError, record::Records},
@@ -62,6 +65,8 @@ pub struct Live {
 #[derive(Debug)]
 pub struct Retired {
     grants: Vec<Arc<Grants>>,
+    /// The choices that go on, and between which identity providers.
+    choices: Vec<(Arc<Grants>, Vec<GivenBy>)>,
     providers: Vec<String>,
     routes: Vec<String>,
 }
@@ -77,7 +82,8 @@ struct Runtime {
 struct Core {
     plan: Arc<ProviderPlan>,
     server: ServerFacts,
-    upstream: Arc<Upstream>,
+    /// In the order of [`ProviderPlan::identity_providers`].
+    upstreams: Vec<Arc<Upstream>>,
     authority: Arc<Authority>,
     grants: Arc<Grants>,
     metrics: ProviderMetrics,
@@ -86,7 +92,7 @@ struct Core {
     routes: Vec<Arc<edge::Route>>,
 }
 
-/// The identity provider with what was learnt of it.
+/// One identity provider with what was learnt of it.
 struct Upstream {
     provider: Arc<Provider>,
     /// The background refresh of discovery and keys.
@@ -218,13 +224,15 @@ impl Live {
     /// What `previous` ran and this one does not.
     pub fn retired(&self, previous: &Self) -> Retired {
         let grants: HashSet<_> = self.runtimes.iter().map(|runtime| Arc::as_ptr(&runtime.core.grants)).collect();
-        let providers: HashSet<_> = self.plan.providers.iter().map(|provider| provider.name.as_str()).collect();
+        let choices = self.runtimes.iter().map(|runtime| &runtime.core).filter(|core| core.plan.is_choice());
+        let providers: HashSet<_> = provider_names(&self.plan).collect();
         let routes: HashSet<_> = route_ids(&self.plan).collect();
         let gone = previous.runtimes.iter().map(|runtime| &runtime.core);
-        let names = previous.plan.providers.iter().map(|provider| provider.name.as_str());
+        let names: HashSet<_> = provider_names(&previous.plan).collect();
         Retired {
             grants: gone.map(|core| &core.grants).filter(|old| !grants.contains(&Arc::as_ptr(old))).cloned().collect(),
-            providers: names.filter(|name| !providers.contains(name)).map(str::to_owned).collect(),
+            choices: choices.map(|core| (Arc::clone(&core.grants), members(&core.plan))).collect(),
+            providers: names.into_iter().filter(|name| !providers.contains(name)).map(str::to_owned).collect(),
             routes: route_ids(&previous.plan).filter(|id| !routes.contains(id)).map(str::to_owned).collect(),
         }
     }
@@ -239,9 +247,7 @@ impl Live {
             }
             core.grants.cut(|grant| {
                 let of_route = core.plan.route(&grant.resource).map(|route| &route.policy);
-                let identity = grant.identity();
-                let mut policies = [Some(&core.plan.policy), of_route].into_iter().flatten();
-                policies.all(|policy| policy::check(policy, &identity).is_ok())
+                policy::check_all(&core.plan, of_route, &grant.identity()).is_ok()
             });
         }
     }
@@ -267,6 +273,9 @@ impl Live {
         for runtime in &self.runtimes {
             let count = under_way.get(&runtime.core.plan.name).copied().unwrap_or_default();
             runtime.core.metrics.flows_in_progress(count);
+            if runtime.core.plan.is_choice() {
+                runtime.core.metrics.ready(runtime.core.readiness().ready);
+            }
         }
     }
 
@@ -281,7 +290,7 @@ impl Live {
 
     /// Every provider's name and whether it can be used right now.
     pub fn readiness(&self) -> Vec<(String, Readiness)> {
-        let of = |core: &Core| (core.plan.name.clone(), core.upstream.provider.readiness());
+        let of = |core: &Core| (core.plan.name.clone(), core.readiness());
         self.runtimes.iter().map(|runtime| of(&runtime.core)).collect()
     }
 }
@@ -300,6 +309,9 @@ impl Retired {
     pub async fn end(self, live: &Live, shared: &Shared) {
         for grants in &self.grants {
             grants.close();
+        }
+        for (grants, members) in self.choices {
+            grants.serve(members);
         }
         if let Err(error) = shared.settle(&live.plan).await {
             tracing::error!(
@@ -335,7 +347,7 @@ impl Runtime {
             plan: Arc::clone(&core.plan),
             server: core.server.clone(),
             authority: Arc::clone(&core.authority),
-            provider: Arc::clone(&core.upstream.provider),
+            providers: core.providers(),
             keys: Arc::clone(&shared.keys),
             sealer: Arc::clone(&shared.sealer),
             metrics: core.metrics.clone(),
@@ -362,15 +374,34 @@ impl Core {
             Some(before) => before.metrics.clone(),
             None => shared.metrics.provider(&plan.name),
         };
-        let grants = match before {
-            Some(before) => Arc::clone(&before.grants),
-            None => Arc::new(Grants::new(&plan.name, shared.records.clone(), metrics.clone())),
+        let grants = if let Some(before) = before {
+            Arc::clone(&before.grants)
+        } else {
+            let grants = Arc::new(Grants::new(&plan.name, shared.records.clone(), metrics.clone()));
+            if plan.is_choice() {
+                grants.serve(members(plan));
+            }
+            grants
         };
-        let upstream = match before {
-            Some(before) if upstream_of(&before.plan) == upstream_of(plan) => Arc::clone(&before.upstream),
-            _ => Arc::new(Upstream::new(plan, shared, &metrics, before)?),
+        let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
+        for identity_provider in plan.identity_providers() {
+            let before = before.and_then(|before| before.upstream(identity_provider));
+            upstreams.push(match before {
+                Some(same) if upstream_of(same.provider.plan()) == upstream_of(identity_provider) => Arc::clone(same),
+                _ => {
+                    let metrics = match before {
+                        Some(before) => before.provider.metrics().clone(),
+                        None if plan.is_choice() => shared.metrics.provider(&identity_provider.name),
+                        None => metrics.clone(),
+                    };
+                    Arc::new(Upstream::new(identity_provider, shared, metrics, before)?)
+                }
+            });
+        }
+        let tokens: Arc<dyn TokenSource> = match upstreams.as_slice() {
+            [only] if !plan.is_choice() => Arc::<Provider>::clone(&only.provider),
+            some => Arc::new(Choice::new(some.iter().map(|upstream| Arc::clone(&upstream.provider)).collect())),
         };
-        let tokens: Arc<dyn TokenSource> = Arc::<Provider>::clone(&upstream.provider);
         let authority = Arc::new(Authority::new(authority::Parts {
             plan: Arc::clone(plan),
             records: shared.records.clone(),
@@ -385,7 +416,7 @@ impl Core {
         let mut core = Self {
             plan: Arc::clone(plan),
             server: server.clone(),
-            upstream,
+            upstreams,
             authority,
             grants,
             metrics,
@@ -404,7 +435,7 @@ impl Core {
         let metrics = shared.metrics.route(&route.id);
         let gate = Gate::new(gate::Parts {
             plan: Arc::clone(route),
-            policy: self.plan.policy.clone(),
+            provider: Arc::clone(&self.plan),
             issuer: self.plan.issuer.clone(),
             keys: Arc::clone(&shared.keys),
             issued: self.issued(),
@@ -435,14 +466,44 @@ impl Core {
 
     /// Whose tokens open the routes.
     fn issued(&self) -> Issued {
-        match (self.plan.mode, &self.plan.access_tokens) {
-            (Mode::Remote, Some(plan)) => Issued::ByProvider {
-                provider: Arc::clone(&self.upstream.provider),
+        match (self.plan.mode, &self.plan.access_tokens, self.upstreams.first()) {
+            (Mode::Remote, Some(plan), Some(upstream)) => Issued::ByProvider {
+                provider: Arc::clone(&upstream.provider),
                 plan: plan.clone(),
                 end_of_provider: self.grants.end_of_provider(),
             },
             _ => Issued::ByUs { grants: Arc::clone(&self.grants), authority: Arc::clone(&self.authority) },
         }
+    }
+
+    fn providers(&self) -> Vec<Arc<Provider>> {
+        self.upstreams.iter().map(|upstream| Arc::clone(&upstream.provider)).collect()
+    }
+
+    /// What runs for the same identity provider.
+    fn upstream(&self, plan: &ProviderPlan) -> Option<&Arc<Upstream>> {
+        self.upstreams.iter().find(|upstream| {
+            let known = upstream.provider.plan();
+            known.name == plan.name && known.source() == plan.source()
+        })
+    }
+
+    /// Whether people can sign in: in a choice, somewhere.
+    fn readiness(&self) -> Readiness {
+        if !self.plan.is_choice() {
+            let readiness = self.upstreams.first().map(|upstream| upstream.provider.readiness());
+            return readiness.unwrap_or_default();
+        }
+        let mut whole = Readiness::default();
+        let mut reasons = Vec::new();
+        for provider in self.upstreams.iter().map(|upstream| &upstream.provider) {
+            let one = provider.readiness();
+            whole.ready |= one.ready;
+            let name = &provider.plan().name;
+            reasons.extend(one.reason.map(|reason| format!("{name}: {reason}")));
+        }
+        whole.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+        whole
     }
 
     fn backend(&self, route: &Arc<RoutePlan>) -> Option<&Arc<Backend>> {
@@ -459,7 +520,7 @@ impl Core {
         Self {
             plan: Arc::clone(&self.plan),
             server: self.server.clone(),
-            upstream: Arc::clone(&self.upstream),
+            upstreams: self.upstreams.clone(),
             authority: Arc::clone(&self.authority),
             grants: Arc::clone(&self.grants),
             metrics: self.metrics.clone(),
@@ -475,13 +536,13 @@ impl Upstream {
     fn new(
         plan: &Arc<ProviderPlan>,
         shared: &Shared,
-        metrics: &ProviderMetrics,
-        before: Option<&Core>,
+        metrics: ProviderMetrics,
+        before: Option<&Arc<Self>>,
     ) -> Result<Self, BuildError> {
         let egress = shared.egress(plan)?;
-        let (plan, clock, metrics) = (Arc::clone(plan), shared.clock.clone(), metrics.clone());
+        let (plan, clock) = (Arc::clone(plan), shared.clock.clone());
         let provider = match before {
-            Some(before) => Provider::following(&before.upstream.provider, plan, egress, clock, metrics),
+            Some(before) => Provider::following(&before.provider, plan, egress, clock, metrics),
             None => Provider::new(plan, egress, clock, metrics),
         };
         let background = provider.start().abort_handle();
@@ -508,6 +569,17 @@ fn upstream_of(plan: &ProviderPlan) -> ProviderPlan {
         routes: Vec::new(),
         ..plan.clone()
     }
+}
+
+/// The identity providers of a choice, as its grants remember them.
+fn members(plan: &ProviderPlan) -> Vec<GivenBy> {
+    plan.choice.iter().map(|member| GivenBy::of(member)).collect()
+}
+
+/// Everything that series are named after: providers, choices and what can be chosen.
+fn provider_names(plan: &Plan) -> impl Iterator<Item = &str> {
+    let all = plan.providers.iter().flat_map(|provider| std::iter::once(provider).chain(&provider.choice));
+    all.map(|provider| provider.name.as_str())
 }
 
 fn route_ids(plan: &Plan) -> impl Iterator<Item = &str> {

@@ -3,6 +3,7 @@
 //! Knows nothing of requests, and nothing of the rules behind what it shows. Everything shown goes
 //! through askama's escaping; there are no scripts, images or outside styles, and the policy says so.
 
+pub mod choice;
 pub mod consent;
 pub mod notice;
 pub mod policy;

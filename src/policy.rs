@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    config::plan::{ClaimRule, People, PolicyPlan},
+    config::plan::{ClaimRule, People, PolicyPlan, ProviderPlan},
     identity::Identity,
     metrics::outcome::Denial as RuleKind,
 };
@@ -41,6 +41,27 @@ pub fn check(policy: &PolicyPlan, identity: &Identity) -> Result<(), Denied> {
     explain(policy, identity).into_iter().try_for_each(|verdict| verdict.result.map(drop))
 }
 
+/// Whether this person may pass by everything that is written: at the provider, or at the choice and at
+/// the one where they signed in, and at the route.
+///
+/// # Errors
+/// The first rule that refuses.
+pub fn check_all(provider: &ProviderPlan, route: Option<&PolicyPlan>, identity: &Identity) -> Result<(), Denied> {
+    let mut own = [Some(&provider.policy), route].into_iter().flatten();
+    own.try_for_each(|policy| check(policy, identity))?;
+    if !provider.is_choice() {
+        return Ok(());
+    }
+    let name = identity.provider.as_deref();
+    match provider.choice.iter().find(|member| Some(member.name.as_str()) == name) {
+        Some(member) => check(&member.policy, &identity.at_its_provider()),
+        None => Err(Denied {
+            kind: RuleKind::Named,
+            reason: "the provider where this person signed in is not offered any more".to_owned(),
+        }),
+    }
+}
+
 /// Every rule's verdict.
 pub fn explain(policy: &PolicyPlan, identity: &Identity) -> Vec<Verdict> {
     let people = policy.people.as_ref().map(|people| Verdict { keys: keys(people), result: named(people, identity) });
@@ -61,7 +82,7 @@ fn keys(people: &People) -> Vec<String> {
 }
 
 fn named(people: &People, identity: &Identity) -> Result<String, Denied> {
-    if people.subjects.contains(&identity.subject) {
+    if people.subjects.iter().any(|subject| *subject == identity.subject_here()) {
         return Ok("the subject is one of `subjects`".to_owned());
     }
     let denied = |kind, reason: &str| Err(Denied { kind, reason: reason.to_owned() });

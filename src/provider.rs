@@ -6,6 +6,7 @@
 
 mod access_token;
 mod authorize;
+mod choice;
 mod claims;
 mod client_auth;
 mod client_request;
@@ -49,6 +50,7 @@ use introspection::Introspection;
 use keys::{KeySet, Keys, KeysError};
 
 pub use access_token::{AccessTokenError, ProviderAccess};
+pub use choice::Choice;
 pub use error::LoginError;
 pub use hints::{Hints, Wishes};
 pub use login::{CallbackParameters, Login};
@@ -76,7 +78,7 @@ pub struct Provider {
 }
 
 /// Whether sign-in is possible, for `/readyz`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// Metadata and keys are known (and perhaps old).
     pub ready: bool,
@@ -178,6 +180,16 @@ impl Provider {
             discovery_at: discovered.as_ref().and_then(|known| known.at),
             jwks_at: self.keys.current().map(|keys| keys.at),
         }
+    }
+
+    /// What was planned of it.
+    pub fn plan(&self) -> &Arc<ProviderPlan> {
+        &self.plan
+    }
+
+    /// Where its requests are counted.
+    pub fn metrics(&self) -> &ProviderMetrics {
+        &self.metrics
     }
 
     /// The provider's issuer, byte for byte, once it is known.

@@ -6,7 +6,7 @@
 pub mod host;
 pub mod path;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::config::plan::{Mode, Plan, ProviderPlan};
 use path::PathError;
@@ -43,8 +43,11 @@ pub enum Endpoint {
     Authorize,
     /// Where the consent page's form goes.
     Consent,
-    /// Where the provider sends the browser back to.
-    Callback,
+    /// Where an identity provider sends the browser back to.
+    Callback {
+        /// Which of [`ProviderPlan::identity_providers`].
+        provider: usize,
+    },
     /// RFC 6749 section 3.2.
     Token,
     /// RFC 7591 section 3.
@@ -114,7 +117,7 @@ impl Endpoint {
         match self {
             Self::Authorize => "authorize",
             Self::Consent => "consent",
-            Self::Callback => "callback",
+            Self::Callback { .. } => "callback",
             Self::Token => "token",
             Self::Register => "register",
             Self::Revoke => "revoke",
@@ -128,7 +131,7 @@ impl Endpoint {
     /// calls itself, and nothing that a person navigates to.
     pub const fn is_for_scripts(self) -> bool {
         match self {
-            Self::Authorize | Self::Consent | Self::Callback => false,
+            Self::Authorize | Self::Consent | Self::Callback { .. } => false,
             Self::Token
             | Self::Register
             | Self::Revoke
@@ -193,11 +196,10 @@ struct Layout {
 
 impl Layout {
     /// What a mount always has.
-    fn endpoints(&mut self, mount: usize, provider: &ProviderPlan) -> Result<(), RouteError> {
+    fn endpoints(&mut self, mount: usize, provider: &Arc<ProviderPlan>) -> Result<(), RouteError> {
         let own = [
             ("/authorize", Endpoint::Authorize),
             ("/consent", Endpoint::Consent),
-            (provider.redirect_path.as_str(), Endpoint::Callback),
             ("/token", Endpoint::Token),
             ("/register", Endpoint::Register),
             ("/revoke", Endpoint::Revoke),
@@ -206,7 +208,10 @@ impl Layout {
         // In remote mode the provider is the authorization server; our keys are for what we sign for
         // backends.
         let is_ours = |endpoint| provider.mode == Mode::Proxy || endpoint == Endpoint::Jwks;
-        for (path, endpoint) in own.into_iter().filter(|(_, endpoint)| is_ours(*endpoint)) {
+        let callbacks = provider.identity_providers().iter().enumerate();
+        let callbacks =
+            callbacks.map(|(index, plan)| (plan.redirect_path.as_str(), Endpoint::Callback { provider: index }));
+        for (path, endpoint) in own.into_iter().chain(callbacks).filter(|(_, endpoint)| is_ours(*endpoint)) {
             self.exact(&provider.path(path), mount, endpoint, &provider.name)?;
         }
         let mut places = server_metadata_places(&provider.mount);

@@ -11,7 +11,11 @@ mod provider;
 
 use futures_util::future::join_all;
 
-use crate::{config::plan::Plan, metrics::Metrics, time::Clock};
+use crate::{
+    config::plan::{Plan, ProviderPlan},
+    metrics::Metrics,
+    time::Clock,
+};
 
 pub use finding::{Finding, Subject, Verdict};
 
@@ -30,7 +34,8 @@ pub struct Survey {
 /// If the counters that the program's own reader wants cannot be made.
 pub async fn survey(plan: &Plan, clock: &Clock) -> Result<Survey, prometheus::Error> {
     let metrics = &Metrics::new()?;
-    let providers = plan.providers.iter().map(|provider| provider::survey(provider, clock, metrics));
+    let providers = plan.providers.iter().flat_map(ProviderPlan::identity_providers);
+    let providers = providers.map(|provider| provider::survey(provider, clock, metrics));
     let backends = backend::all(plan).into_iter().map(|(routes, route)| backend::survey(routes, route));
     let (providers, backends) = futures_util::future::join(join_all(providers), join_all(backends)).await;
     Ok(Survey { providers, backends })

@@ -80,10 +80,12 @@ fn every_mistake_says_what_to_do() {
 }
 
 /// What the examples need from the environment.
-const EXAMPLES: [(&str, &str); 5] = [
+const EXAMPLES: [(&str, &str); 7] = [
     ("OIDC_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration"),
     ("OIDC_CLIENT_ID", "abc"),
     ("OIDC_CLIENT_SECRET", "secret"),
+    ("ENTRA_CLIENT_SECRET", "secret"),
+    ("GOOGLE_CLIENT_SECRET", "secret"),
     ("INTROSPECTION_CLIENT_ID", "gate"),
     ("INTROSPECTION_CLIENT_SECRET", "secret"),
 ];

@@ -5,10 +5,12 @@ use std::{fs, path::Path};
 use vestibule::config;
 
 /// What the examples ask the reader to set.
-const VARIABLES: [(&str, &str); 5] = [
+const VARIABLES: [(&str, &str); 7] = [
     ("OIDC_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration"),
     ("OIDC_CLIENT_ID", "an-application"),
     ("OIDC_CLIENT_SECRET", "a-secret-of-the-application"),
+    ("ENTRA_CLIENT_SECRET", "a-secret-at-entra"),
+    ("GOOGLE_CLIENT_SECRET", "a-secret-at-google"),
     ("INTROSPECTION_CLIENT_ID", "the-gateway"),
     ("INTROSPECTION_CLIENT_SECRET", "a-secret-of-the-gateway"),
 ];

@@ -66,7 +66,7 @@ pub struct ProviderStatus {
     pub keys_age_seconds: Option<u64>,
     /// Our issuer.
     pub issuer: String,
-    /// What has to be entered at the provider.
+    /// What has to be entered at the provider; of a choice all of them, each at its own.
     pub callback_url: String,
     /// In the order of the configuration.
     pub routes: Vec<RouteStatus>,
@@ -113,9 +113,17 @@ impl ProviderStatus {
             discovery_age_seconds: None,
             keys_age_seconds: None,
             issuer: plan.issuer.to_string(),
-            callback_url: plan.callback_url.to_string(),
+            callback_url: callback_urls(plan),
             routes: plan.routes.iter().map(|route| RouteStatus::new(route)).collect(),
         }
+    }
+}
+
+fn callback_urls(plan: &ProviderPlan) -> String {
+    if plan.is_choice() {
+        plan.choice.iter().map(|member| member.callback_url.as_str()).collect::<Vec<_>>().join(", ")
+    } else {
+        plan.callback_url.to_string()
     }
 }
 

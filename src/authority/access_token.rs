@@ -25,7 +25,7 @@ pub struct AccessTokenClaims {
     pub iss: String,
     /// The route's resource.
     pub aud: String,
-    /// The provider's subject.
+    /// [`Identity::subject_here`](crate::identity::Identity::subject_here).
     pub sub: String,
     /// Who was given the token.
     pub client_id: ClientId,
@@ -112,7 +112,7 @@ impl Authority {
         let claims = AccessTokenClaims {
             iss: self.plan.issuer.to_string(),
             aud: grant.resource.to_string(),
-            sub: grant.identity.subject.clone(),
+            sub: grant.identity.subject_here().into_owned(),
             client_id: grant.client_id.clone(),
             scope: scopes,
             iat: now,

@@ -130,9 +130,8 @@ impl Authority {
         let client = self.client(&transaction.client_id).await.map_err(|_| IssueError::ClientGone)?;
         client.covers(transaction.redirect_uri.as_str()).ok_or(IssueError::ClientGone)?;
         let route = self.plan.route(&transaction.resource).ok_or(IssueError::ResourceGone)?;
-        for policy in [&self.plan.policy, &route.policy] {
-            policy::check(policy, &identity).inspect_err(|denied| self.metrics.denied(denied.kind))?;
-        }
+        policy::check_all(&self.plan, Some(&route.policy), &identity)
+            .inspect_err(|denied| self.metrics.denied(denied.kind))?;
 
         let code = seal::random_text::<32>();
         let record = CodeRecord {
@@ -246,7 +245,7 @@ impl Authority {
             ])
             .await?;
         // The provider was removed meanwhile: whoever deleted its grants may not have seen this one.
-        if self.grants.is_closed() {
+        if self.grants.is_closed() || !self.grants.serves(grant.tokens.given_by.as_ref()) {
             self.records.commit(vec![self.records.delete::<GrantRecord>(id.key())]).await?;
             return Err(TokenError::ResourceGone);
         }

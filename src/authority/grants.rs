@@ -11,6 +11,7 @@ mod state;
 
 use std::sync::{Arc, Weak};
 
+use arc_swap::ArcSwapOption;
 use dashmap::{DashMap, Entry};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ use super::error::TokenError;
 use crate::{
     audit,
     metrics::{ProviderMetrics, outcome::RevocationInitiator},
-    provider::tokens::ProviderTokens,
+    provider::tokens::{GivenBy, ProviderTokens},
     seal,
     store::{
         CommitError, StoreError,
@@ -44,6 +45,8 @@ pub struct Grants {
     records: Records,
     metrics: ProviderMetrics,
     held: Registry,
+    /// Where the persons of a choice may have signed in; `None`: there is no choice.
+    members: Arc<ArcSwapOption<Vec<GivenBy>>>,
     /// The provider is gone, and its grants with it.
     closed: Arc<End>,
 }
@@ -82,7 +85,36 @@ impl GrantId {
 impl Grants {
     /// The grants of the provider with this name.
     pub fn new(provider: &str, records: Records, metrics: ProviderMetrics) -> Self {
-        Self { provider: provider.into(), records, metrics, held: Registry::default(), closed: Arc::default() }
+        Self {
+            provider: provider.into(),
+            records,
+            metrics,
+            held: Registry::default(),
+            members: Arc::default(),
+            closed: Arc::default(),
+        }
+    }
+
+    /// The name under which [`Grants::new`] knows the grants that were given at one member of a
+    /// choice, to delete them.
+    pub fn of_member(choice: &str, name: &str) -> String {
+        record::member(choice, name)
+    }
+
+    /// These are the identity providers of the choice from now on: every grant of another one ends
+    /// here at once, on open streams too, and is not found any more.
+    pub fn serve(&self, members: Vec<GivenBy>) {
+        self.members.store(Some(Arc::new(members)));
+        self.end_held(|state| !self.serves(state.given_by.as_ref()));
+    }
+
+    /// Whether people may sign in there.
+    pub(super) fn serves(&self, given_by: Option<&GivenBy>) -> bool {
+        match (&*self.members.load(), given_by) {
+            (None, None) => true,
+            (Some(members), Some(given_by)) => members.contains(given_by),
+            _ => false,
+        }
     }
 
     /// The state of a grant; `None` if there is no such grant (any more), or it is another
@@ -128,9 +160,13 @@ impl Grants {
     /// or made any more. [`Grants::delete_all`] then ends them in the store.
     pub fn close(&self) {
         self.closed.reach();
+        self.end_held(|_| true);
+    }
+
+    fn end_held(&self, ends: impl Fn(&GrantState) -> bool) {
         // Upgraded first, marked and dropped after: a state that goes takes itself out of the map.
         let held: Vec<_> = self.held.iter().filter_map(|entry| entry.value().upgrade()).collect();
-        for state in held {
+        for state in held.iter().filter(|state| ends(state)) {
             state.mark_revoked();
         }
     }
@@ -208,7 +244,7 @@ impl Grants {
         let entry = audit::Entry {
             provider: Some(&self.provider),
             client_id: Some(client_id.as_str()),
-            subject: Some(&identity.subject),
+            subject: Some(&identity.subject_here()),
             grant: Some(id.as_str()),
             resource: Some(resource.as_str()),
             by: Some(initiator),
@@ -223,7 +259,10 @@ impl Grants {
     pub(super) async fn record(&self, id: &GrantId) -> Result<Option<Sealed<GrantRecord>>, StoreError> {
         let record = self.records.get::<GrantRecord>(id.key()).await?;
         let holds = |record: &Sealed<GrantRecord>| {
-            *record.value.provider == *self.provider && self.now() < record.value.ends_at && !self.is_closed()
+            *record.value.provider == *self.provider
+                && self.now() < record.value.ends_at
+                && self.serves(record.value.tokens.given_by.as_ref())
+                && !self.is_closed()
         };
         Ok(record.filter(holds))
     }

@@ -228,8 +228,7 @@ impl Authority {
     /// The person's groups, or the rules, may have changed since (S33).
     async fn may_still_pass(&self, id: &GrantId, grant: &GrantRecord) -> Result<(), TokenError> {
         let of_route = self.plan.route(&grant.resource).map(|route| &route.policy);
-        let policies = [Some(&self.plan.policy), of_route].into_iter().flatten();
-        let Err(denied) = policies.into_iter().try_for_each(|policy| policy::check(policy, &grant.identity)) else {
+        let Err(denied) = policy::check_all(&self.plan, of_route, &grant.identity) else {
             return Ok(());
         };
         self.metrics.denied(denied.kind);

@@ -232,6 +232,7 @@ fn told_again(before: &Identity, told: &Identity) -> Identity {
         now.email_verified = before.email_verified;
     }
     now.name = now.name.or_else(|| before.name.clone());
+    now.provider.clone_from(&before.provider);
     now
 }
 

@@ -415,6 +415,7 @@ pub(super) fn plan() -> ProviderPlan {
         issuer: Issuer::new(&public_url, "/"),
         config_url: Some(Url::parse("https://idp.example/.well-known/openid-configuration").unwrap()),
         protocol: ProtocolPlan::default(),
+        choice: Vec::new(),
         client_id: "at-the-provider".into(),
         client_secret: None,
         token_endpoint_auth_method: None,
@@ -494,6 +495,7 @@ pub(super) fn identity() -> Identity {
         email: Some("p@example.com".into()),
         email_verified: true,
         name: None,
+        provider: None,
         claims: serde_json::Map::new(),
     }
 }

@@ -117,6 +117,9 @@ pub(super) struct ExplainArguments {
     /// The route, as `check` and the metrics name it: `auth0/mcp`.
     #[arg(long, value_name = "ID", required = true)]
     pub(super) route: String,
+    /// Where the person signs in, if people choose.
+    #[arg(long, value_name = "NAME")]
+    pub(super) provider: Option<String>,
     /// A JSON file with the claims of an ID token; `-` is standard input.
     #[arg(long, value_name = "FILE", required = true)]
     pub(super) claims: PathBuf,

@@ -1,7 +1,10 @@
 //! What is mounted where, for the person who starts the program or checks a file: what to enter at
 //! each provider, what clients type, where it goes.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+};
 
 use crate::config::{
     plan::{Mode, Plan, ProviderPlan, RoutePlan, StoragePlan},
@@ -38,8 +41,9 @@ fn write(text: &mut String, plan: &Plan) -> fmt::Result {
     plan.providers.iter().try_for_each(|provider| write_provider(text, &origin, provider))
 }
 
-fn write_provider(text: &mut String, origin: &str, provider: &ProviderPlan) -> fmt::Result {
-    writeln!(text, "\nprovider {} (\"{}\") at {}", provider.name, provider.display_name, provider.mount)?;
+fn write_provider(text: &mut String, origin: &str, provider: &Arc<ProviderPlan>) -> fmt::Result {
+    let kind = if provider.is_choice() { "choice" } else { "provider" };
+    writeln!(text, "\n{kind} {} (\"{}\") at {}", provider.name, provider.display_name, provider.mount)?;
     match provider.mode {
         Mode::Proxy => write_application(text, origin, provider)?,
         Mode::Remote => {
@@ -49,19 +53,29 @@ fn write_provider(text: &mut String, origin: &str, provider: &ProviderPlan) -> f
     provider.routes.iter().try_for_each(|route| write_route(text, origin, route))
 }
 
-fn write_application(text: &mut String, origin: &str, provider: &ProviderPlan) -> fmt::Result {
-    line(text, 2, "callback URL", &format!("{}  <- enter this at the provider", provider.callback_url))?;
+fn write_application(text: &mut String, origin: &str, provider: &Arc<ProviderPlan>) -> fmt::Result {
+    for member in &provider.choice {
+        writeln!(text, "  choose {} (\"{}\")", member.name, member.display_name)?;
+        write_identity_provider(text, 4, member)?;
+    }
+    if !provider.is_choice() {
+        write_identity_provider(text, 2, provider)?;
+    }
+    line(text, 2, "issuer", provider.issuer.as_str())?;
+    let mount = provider.mount.trim_end_matches('/');
+    line(text, 2, "metadata", &format!("{origin}/.well-known/oauth-authorization-server{mount}"))
+}
+
+fn write_identity_provider(text: &mut String, indent: usize, provider: &ProviderPlan) -> fmt::Result {
+    line(text, indent, "callback URL", &format!("{}  <- enter this at the provider", provider.callback_url))?;
     if let Some(preset) = Preset::named(provider.protocol.preset).filter(|preset| !preset.title.is_empty()) {
-        line(text, 2, "there it is", preset.console)?;
+        line(text, indent, "there it is", preset.console)?;
     }
     let kind = if provider.client_secret.is_some() { "confidential" } else { "public" };
     let grants = if provider.offline_access { "authorization_code, refresh_token" } else { "authorization_code" };
-    line(text, 2, "application", &format!("{kind}, grant types {grants}"))?;
-    line(text, 2, "scopes", &provider.valid_scopes.to_string())?;
-    line(text, 2, "issuer", provider.issuer.as_str())?;
-    let mount = provider.mount.trim_end_matches('/');
-    line(text, 2, "metadata", &format!("{origin}/.well-known/oauth-authorization-server{mount}"))?;
-    line(text, 2, "sign-in from", provider.source())
+    line(text, indent, "application", &format!("{kind}, grant types {grants}"))?;
+    line(text, indent, "scopes", &provider.valid_scopes.to_string())?;
+    line(text, indent, "sign-in from", provider.source())
 }
 
 fn write_route(text: &mut String, origin: &str, route: &RoutePlan) -> fmt::Result {
@@ -94,6 +108,34 @@ providers:
     config_url: https://idp.example.com/.well-known/openid-configuration
     routes:
       - { path: /mcp, backend: 'http://127.0.0.1:3000/mcp' }
+",
+            &[],
+        )
+        .unwrap();
+        insta::assert_snapshot!(banner(&plan));
+    }
+
+    #[test]
+    fn of_a_choice_every_callback_is_shown() {
+        let plan = from_yaml(
+            r"
+public_url: https://mcp.example.com
+storage: memory
+providers:
+  entra:
+    display_name: Microsoft
+    config_url: https://entra.example.com/.well-known/openid-configuration
+    client_id: abc
+  google:
+    display_name: Google
+    config_url: https://accounts.google.com/.well-known/openid-configuration
+    client_id: def
+    client_secret: hunter2
+    required_scopes: [openid, email]
+  staff:
+    choice: [entra, google]
+    routes:
+      - { path: /mcp, backend: 'http://127.0.0.1:3000/mcp', scopes: [mcp] }
 ",
             &[],
         )

@@ -129,6 +129,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_choice_does_not_offer_any_more_is_told() {
+        let with = |names: &str| {
+            let member = |name: &str| {
+                format!(
+                    "  {name}: {{ config_url: 'https://{name}.example/.well-known/openid-configuration', client_id: a }}\n"
+                )
+            };
+            let members: String = names.split(", ").map(member).collect();
+            let text = format!(
+                "public_url: https://mcp.example.com\nstorage: memory\nproviders:\n{members}  staff: {{ choice: [{names}], \
+                 routes: [{{ path: /mcp, backend: 'http://127.0.0.1:3000' }}] }}\n"
+            );
+            facts(&config::from_yaml(&text, &[]).unwrap()).for_others()
+        };
+        let compared = compare(&with("one, two"), &running(with("one, two, three")));
+        assert!(compared.text.contains("\nAll grants would end of: staff.choice[three]\n"), "{}", compared.text);
+    }
+
+    #[test]
     fn what_cannot_be_compared_is_named() {
         let (one, other) = ([("a", "idp.example.com", "hunter2")], [("a", "idp.example.com", "hunter3")]);
         let mut running = running(load("memory", &other));

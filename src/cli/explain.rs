@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{Outcome, check, exit, look, printable};
 use crate::{
-    config::{self, Sources, origin::Origins},
+    config::{self, Sources, origin::Origins, plan::ProviderPlan},
     policy,
     provider::identity_of,
 };
@@ -40,7 +40,8 @@ struct Answer {
 }
 
 /// `claims` is a file with the claims of an ID token as a JSON object, or `-` for standard input.
-pub(super) fn explain(sources: &Sources, route: &str, claims: &Path, json: bool) -> Outcome {
+/// `chosen`: where the person signs in, if people choose.
+pub(super) fn explain(sources: &Sources, route: &str, chosen: Option<&str>, claims: &Path, json: bool) -> Outcome {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(found) => return Outcome::failed(exit::CONFIG, check::refusal(&found, look())),
@@ -55,20 +56,48 @@ pub(super) fn explain(sources: &Sources, route: &str, claims: &Path, json: bool)
         let known: Vec<&str> = all().map(|(_, route)| route.id.as_str()).collect();
         return Outcome::failed(exit::USAGE, format!("there is no route `{route}`; there are: {}\n", known.join(", ")));
     };
-    let issuer = provider.config_url.as_ref().map(ToString::to_string).unwrap_or_default();
-    let identity = match identity_of(&issuer, claims, &provider.needed_claims) {
+    let member = match member(provider, chosen) {
+        Ok(member) => member,
+        Err(reason) => return Outcome::failed(exit::USAGE, reason),
+    };
+    let source = member.unwrap_or(provider);
+    let issuer = source.config_url.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut identity = match identity_of(&issuer, claims, &source.needed_claims) {
         Ok(identity) => identity,
         Err(reason) => return Outcome::failed(exit::USAGE, format!("these claims make nobody: {reason}\n")),
     };
+    identity.provider = member.map(|member| member.name.clone());
     let at = format!("providers.{}", provider.name);
     let index = provider.routes.iter().position(|known| known.id == plan.id).unwrap_or_default();
     let mut rules = lines(&policy::explain(&provider.policy, &identity), &format!("{at}.policy"), &loaded.origins);
     let at = format!("{at}.routes[{index}].policy");
     rules.extend(lines(&policy::explain(&plan.policy, &identity), &at, &loaded.origins));
+    if let Some(member) = member {
+        let verdicts = policy::explain(&member.policy, &identity.at_its_provider());
+        rules.extend(lines(&verdicts, &format!("providers.{}.policy", member.name), &loaded.origins));
+    }
     let passes = rules.iter().all(|line| line.passes);
-    let answer = Answer { route: plan.id.clone(), subject: identity.subject, passes, rules };
+    let answer = Answer { route: plan.id.clone(), subject: identity.subject_here().into_owned(), passes, rules };
     let text = if json { as_json(&answer) } else { as_text(&answer) };
     Outcome { code: if passes { 0 } else { exit::NOT_PASSING }, text, notes: loaded.notes.render(look()) }
+}
+
+/// Where people signed in, if they choose.
+fn member<'p>(provider: &'p ProviderPlan, chosen: Option<&str>) -> Result<Option<&'p ProviderPlan>, String> {
+    let names = || provider.choice.iter().map(|member| member.name.as_str()).collect::<Vec<_>>().join(", ");
+    match chosen {
+        None if !provider.is_choice() => Ok(None),
+        None => {
+            Err(format!("people choose where they sign in for this route: add `--provider` with one of {}\n", names()))
+        }
+        Some(name) => match provider.choice.iter().find(|member| member.name == name) {
+            Some(member) => Ok(Some(member)),
+            None if provider.is_choice() => {
+                Err(format!("`{name}` is not offered for this route; there are: {}\n", names()))
+            }
+            None => Err("this route has one provider: remove `--provider`\n".to_owned()),
+        },
+    }
 }
 
 fn lines(verdicts: &[policy::Verdict], at: &str, origins: &Origins) -> Vec<Line> {

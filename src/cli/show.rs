@@ -50,6 +50,15 @@ impl Page<'_> {
                 document: at.clone(),
                 order: keys::of::<Provider>().to_vec(),
             });
+            for member in &provider.choice {
+                self.line(4, &format!("# {} as it is offered here:", member.name), "");
+                self.table(&Table {
+                    indent: 6,
+                    facts: format!("{at}.choice[{}].", member.name),
+                    document: format!("providers.{}", member.name),
+                    order: keys::of::<Provider>().to_vec(),
+                });
+            }
             for (index, client) in provider.clients.iter().enumerate() {
                 let document = format!("{at}.clients[{index}]");
                 if index == 0 {
@@ -76,7 +85,7 @@ impl Page<'_> {
         let mut groups: BTreeMap<(usize, String), Vec<(String, String)>> = BTreeMap::new();
         for (path, value) in self.facts.iter() {
             let Some(rest) = path.strip_prefix(&table.facts) else { continue };
-            let nested = ["clients[", "routes["].iter().any(|list| rest.starts_with(list));
+            let nested = ["choice[", "clients[", "routes["].iter().any(|list| rest.starts_with(list));
             if nested || (table.facts.is_empty() && rest.starts_with("providers.")) {
                 continue;
             }

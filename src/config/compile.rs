@@ -5,9 +5,11 @@
 
 mod access_tokens;
 mod application;
+mod choice;
 mod endpoints;
 mod identity;
 mod lifetimes;
+mod mounted;
 mod overlap;
 mod policy;
 mod protocol;
@@ -20,15 +22,18 @@ mod static_client;
 mod tls;
 pub(super) mod value;
 
-use std::sync::Arc;
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+
+use url::Url;
 
 use super::{
     diagnostic::{Diagnostic, Severity},
     document::Document,
     origin::Origins,
-    plan::Plan,
+    plan::{Plan, ProviderPlan},
     secrets::Secrets,
 };
+use provider::Draft;
 use report::Report;
 
 /// Checks and completes a document. With the plan come warnings and notes; without one, at least
@@ -54,19 +59,12 @@ fn plan(document: &Document, report: &mut Report<'_>) -> Option<Plan> {
     let signing = server::signing(document, report);
     let log = server::log(document, report);
     let audit = server::audit(document, report);
-    let is_only = document.providers.len() == 1;
     if document.providers.is_empty() {
         report
             .error("providers", "are missing: there is nothing to sign in with")
             .help("write `providers:` with a name, `config_url`, `client_id` and `routes` below it, or set VESTIBULE_PROVIDERS");
     }
-    let drafts: Vec<_> = document
-        .providers
-        .iter()
-        .map(|(name, provider)| provider::compile(name, provider, is_only, public_url.as_ref(), listen, report))
-        .collect();
-    overlap::check(drafts.iter().filter_map(|draft| draft.claims.as_ref()), report);
-    let providers = drafts.into_iter().map(|draft| draft.plan.map(Arc::new)).collect::<Option<Vec<_>>>()?;
+    let providers = providers(document, public_url.as_ref(), listen, report)?;
     Some(Plan {
         public_url: public_url?,
         allowed_hosts,
@@ -82,4 +80,32 @@ fn plan(document: &Document, report: &mut Report<'_>) -> Option<Plan> {
         audit,
         providers,
     })
+}
+
+/// Everything that is mounted, in the order in which it is written.
+fn providers(
+    document: &Document,
+    public_url: Option<&Url>,
+    listen: SocketAddr,
+    report: &mut Report<'_>,
+) -> Option<Vec<Arc<ProviderPlan>>> {
+    let is_only = choice::mounts(document) == 1;
+    let place = |name| mounted::Place { name, is_only, public_url, listen };
+    let (choices, others): (Vec<_>, Vec<_>) =
+        document.providers.iter().partition(|(_, provider)| choice::is_choice(provider));
+    let mut drafts = HashMap::new();
+    for (name, provider) in others {
+        let offering = choice::offering(document, name);
+        drafts.insert(name.as_str(), provider::compile(provider, offering, place(name), report));
+    }
+    let mut whole = Vec::new();
+    for (name, provider) in choices {
+        whole.push((name.as_str(), choice::compile(provider, document, &drafts, place(name), report)));
+    }
+    drafts.extend(whole);
+    let mut drafts: Vec<Draft> = document.providers.keys().filter_map(|name| drafts.remove(name.as_str())).collect();
+    overlap::check(drafts.iter().filter_map(|draft| draft.claims.as_ref()), report);
+    let is_complete = drafts.iter().all(|draft| draft.plan.is_some());
+    drafts.retain(|draft| draft.claims.is_some());
+    is_complete.then(|| drafts.into_iter().filter_map(|draft| draft.plan.map(Arc::new)).collect())
 }

@@ -81,7 +81,18 @@ impl Diff {
     pub fn ended_providers(&self) -> impl Iterator<Item = &str> {
         let other = |name: &&str| self.changed.contains_key(&format!("providers.{name}.config_url"));
         let all: BTreeSet<&str> = self.removed_providers().chain(self.changed_providers().filter(other)).collect();
-        all.into_iter()
+        all.into_iter().chain(self.ended_members())
+    }
+
+    /// The same of what a choice offers: `staff.choice[entra]`.
+    fn ended_members(&self) -> impl Iterator<Item = &str> {
+        let paths = self.removed.keys().chain(self.changed.keys());
+        let members = paths.filter_map(|path| path.strip_prefix("providers.")?.strip_suffix(".config_url"));
+        let members = members.filter(|member| member.ends_with(']'));
+        let whole =
+            |member: &str| member.split_once('.').is_some_and(|(name, _)| self.removed_providers.contains(name));
+        let members: BTreeSet<&str> = members.filter(|member| !whole(member)).collect();
+        members.into_iter()
     }
 
     /// Providers whose issuer changed: what clients were given is for the old one, so that they

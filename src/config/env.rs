@@ -36,8 +36,8 @@ use values::Values;
 const PREFIX: &str = "VESTIBULE_";
 /// Names in our namespace that are read before there is a configuration.
 const ARGUMENTS: [&str; 2] = ["VESTIBULE_CONFIG", "VESTIBULE_ENV_FILE"];
-/// What every provider has one of: whoever sets it names a provider.
-const NAMES_PROVIDER: [&str; 3] = ["CONFIG_URL", "AUTHORIZATION_ENDPOINT", "PRESET"];
+/// What every provider (or choice) has one of: whoever sets it names a provider.
+const NAMES_PROVIDER: [&str; 4] = ["CONFIG_URL", "AUTHORIZATION_ENDPOINT", "PRESET", "CHOICE"];
 /// Path of the only route, if variables describe it and do not say.
 const DEFAULT_ROUTE_PATH: &str = "/mcp";
 

@@ -199,7 +199,7 @@ pub fn facts(plan: &Plan) -> Facts {
         AuditPlan::File(path) => top.fact("audit", path.display()),
     }
     for plan in providers {
-        provider(&mut top.below(&format!("providers.{}", plan.name)), plan);
+        provider(&mut top.below(&format!("providers.{}", plan.name)), plan, false);
     }
     facts
 }
@@ -229,7 +229,9 @@ fn limits(section: &mut Section<'_>, plan: &LimitsPlan) {
     section.fact("token_requests_per_minute", token_requests_per_minute);
 }
 
-fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
+/// `is_member`: what is mounted belongs to the choice above it, and nothing in it is about one identity
+/// provider.
+fn provider(section: &mut Section<'_>, plan: &ProviderPlan, is_member: bool) {
     let ProviderPlan {
         // A part of every path here.
         name: _,
@@ -238,6 +240,7 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
         issuer,
         config_url,
         protocol,
+        choice,
         client_id,
         client_secret,
         token_endpoint_auth_method,
@@ -264,29 +267,42 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
         routes,
     } = plan;
     section.fact("display_name", display_name);
-    section.fact("mount", mount);
-    // `issuer` is the provider's own.
-    section.fact("issuer_url", issuer);
-    section.maybe("config_url", config_url.as_ref());
-    protocol::facts(section, config_url.is_some(), protocol);
-    section.fact("client_id", client_id);
-    section.maybe_secret("client_secret", client_secret.as_ref());
-    let method = token_endpoint_auth_method.map_or("by metadata", auth_method);
-    section.fact("token_endpoint_auth_method", method);
-    let mode = match mode {
-        Mode::Proxy => "proxy",
-        Mode::Remote => "remote",
-    };
-    section.fact("mode", mode);
-    section.maybe("audience", audience.as_ref());
-    self::access_tokens(section, access_tokens.as_ref());
     section.list("required_scopes", required_scopes.iter());
     section.list("valid_scopes", valid_scopes.iter());
     section.fact("redirect_path", redirect_path);
-    section.fact("callback_url", callback_url);
-    params(section, "extra_authorize_params", extra_authorize_params);
-    params(section, "extra_token_params", extra_token_params);
-    section.fact("offline_access", offline_access);
+    if choice.is_empty() {
+        section.fact("callback_url", callback_url);
+        section.maybe("config_url", config_url.as_ref());
+        protocol::facts(section, config_url.is_some(), protocol);
+        section.fact("client_id", client_id);
+        section.maybe_secret("client_secret", client_secret.as_ref());
+        let method = token_endpoint_auth_method.map_or("by metadata", auth_method);
+        section.fact("token_endpoint_auth_method", method);
+        let mode = match mode {
+            Mode::Proxy => "proxy",
+            Mode::Remote => "remote",
+        };
+        section.fact("mode", mode);
+        section.maybe("audience", audience.as_ref());
+        self::access_tokens(section, access_tokens.as_ref());
+        params(section, "extra_authorize_params", extra_authorize_params);
+        params(section, "extra_token_params", extra_token_params);
+        section.fact("offline_access", offline_access);
+        section.span("timeout_seconds", *timeout);
+        section.fact("allow_insecure_http", allow_insecure_http);
+    } else {
+        section.list("choice", choice.iter().map(|member| &member.name));
+        for member in choice {
+            provider(&mut section.below(&format!("choice[{}]", member.name)), member, true);
+        }
+    }
+    self::policy(&mut section.below("policy"), policy);
+    if is_member {
+        return;
+    }
+    section.fact("mount", mount);
+    // `issuer` is the provider's own.
+    section.fact("issuer_url", issuer);
     section.fact("dynamic_registration", dynamic_registration);
     section.fact("client_id_metadata_documents", client_id_metadata_documents);
     match private_use_schemes {
@@ -297,9 +313,6 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan) {
         client(&mut section.below(&format!("clients[{}]", plan.client_id)), plan);
     }
     self::lifetimes(&mut section.below("lifetimes"), *lifetimes);
-    section.span("timeout_seconds", *timeout);
-    section.fact("allow_insecure_http", allow_insecure_http);
-    self::policy(&mut section.below("policy"), policy);
     for plan in routes {
         route(&mut section.below(&format!("routes[{}]", plan.path)), plan);
     }

@@ -156,6 +156,10 @@ pub struct ProviderPlan {
     pub config_url: Option<Url>,
     /// How the provider is spoken to.
     pub protocol: ProtocolPlan,
+    /// The identity providers that people choose from, each as it is below this mount: with its own
+    /// callback, and without routes. Empty: this one is the identity provider. Of a choice itself,
+    /// nothing about an identity provider means anything.
+    pub choice: Vec<Arc<ProviderPlan>>,
     /// The application's identifier at the provider; empty in [`Mode::Remote`].
     pub client_id: String,
     /// The application's secret; `None` for a public application.
@@ -387,10 +391,21 @@ impl IntrospectionPlan {
 // === impl ProviderPlan ===
 
 impl ProviderPlan {
-    /// What makes it this provider and no other: its discovery document, or where people sign in.
+    /// What makes it this provider and no other: its discovery document, or where people sign in;
+    /// empty for a choice, which is what its members are.
     pub fn source(&self) -> &str {
         let url = self.config_url.as_ref().or(self.protocol.endpoints.authorization_endpoint.as_ref());
         url.map_or("", Url::as_str)
+    }
+
+    /// Whether people choose where they sign in.
+    pub fn is_choice(&self) -> bool {
+        !self.choice.is_empty()
+    }
+
+    /// Where people may sign in: the members of a choice, else this one.
+    pub fn identity_providers(self: &Arc<Self>) -> &[Arc<Self>] {
+        if self.choice.is_empty() { std::slice::from_ref(self) } else { &self.choice }
     }
 
     /// The path of an endpoint below the mount; `path` starts with a slash.

@@ -18,7 +18,10 @@ use crate::{
     flow::StepKind,
     metrics::outcome::{Authorize, ClientType, Consent, Limiter},
     oauth::Scope,
-    page::consent::{Consent as ConsentPage, Origin},
+    page::{
+        choice::{Choice as ChoicePage, Way},
+        consent::{Consent as ConsentPage, Origin},
+    },
 };
 
 /// Answers an authorization request. Twice is as good as once (B1): nothing is kept here.
@@ -48,28 +51,68 @@ async fn begun(
         return limited_page(mount, asked, client_type, limited);
     }
     let flow = mount.flow_begins(asked, parameters, transaction);
-    if !transaction.needs_consent() {
-        return match consent::begin_login(mount, jar, transaction, Some(&flow)).await {
+    if let Some(provider) = mount.only_provider().filter(|_| !transaction.needs_consent()) {
+        return match consent::begin_login(mount, provider, jar, transaction, Some(&flow)).await {
             Ok(approval) => {
                 mount.metrics.authorize(client_type, Authorize::Ok);
-                mount.metrics.idp_redirect();
                 approval.answer()
             }
-            Err(error) => error.problem(mount).of(Some(&flow)).answer(mount, &asked.headers),
+            Err(error) => error.problem(mount, provider).of(Some(&flow)).answer(mount, &asked.headers),
         };
     }
     mount.metrics.authorize(client_type, Authorize::Ok);
-    mount.metrics.consent(Consent::Shown);
     let sealed = mount.authority.seal_transaction(transaction);
     mount.carry(Some(&flow), &sealed);
-    mount.step(Some(&flow), StepKind::ConsentShown, "the person was asked whether the client may sign in for them");
-    let mut answer = consent_page(mount, transaction, &sealed);
+    let ways = ways(mount);
+    let mut answer = if transaction.needs_consent() {
+        mount.metrics.consent(Consent::Shown);
+        let text = "the person was asked whether the client may sign in for them";
+        mount.step(Some(&flow), StepKind::ConsentShown, text);
+        consent_page(mount, transaction, &sealed, &ways)
+    } else {
+        mount.step(Some(&flow), StepKind::ChoiceShown, "the person was asked where to sign in");
+        choice_page(mount, transaction, &sealed, &ways)
+    };
     let cookie = mount.cookies().set_browser(browser, mount.plan.lifetimes.transaction);
     answer::set_cookies(&mut answer, cookie);
     answer
 }
 
-fn consent_page(mount: &Mount, transaction: &Transaction, sealed: &str) -> Answer {
+/// What people choose from. While nothing is ready everything can be tried: whoever chooses it makes
+/// us look again.
+fn ways(mount: &Mount) -> Vec<Way<'_>> {
+    if !mount.plan.is_choice() {
+        return Vec::new();
+    }
+    let ready: Vec<bool> = mount.providers.iter().map(|provider| provider.readiness().ready).collect();
+    let none = !ready.contains(&true);
+    let plans = mount.providers.iter().map(|provider| provider.plan());
+    plans
+        .zip(ready)
+        .map(|(plan, ready)| Way { name: &plan.name, display_name: &plan.display_name, is_available: ready || none })
+        .collect()
+}
+
+fn choice_page(mount: &Mount, transaction: &Transaction, sealed: &str, ways: &[Way<'_>]) -> Answer {
+    let facts = transaction.consent_facts();
+    let page = ChoicePage {
+        public_url: &mount.server.public_url,
+        client_name: facts.client_name,
+        redirect_uri: facts.redirect_uri,
+        ways,
+        provider_by_http: provider_by_http(mount),
+        action: &mount.plan.path("/consent"),
+        transaction: sealed,
+    }
+    .page();
+    answer::page(StatusCode::OK, page, Referrer::OurselvesOnly)
+}
+
+fn provider_by_http(mount: &Mount) -> bool {
+    mount.plan.identity_providers().iter().any(|plan| plan.allow_insecure_http)
+}
+
+fn consent_page(mount: &Mount, transaction: &Transaction, sealed: &str, ways: &[Way<'_>]) -> Answer {
     let facts = transaction.consent_facts();
     let offline = facts.scopes.union(&offline_access(facts.offline));
     let page = ConsentPage {
@@ -85,7 +128,8 @@ fn consent_page(mount: &Mount, transaction: &Transaction, sealed: &str) -> Answe
         resource: facts.resource.as_str(),
         scopes: &offline,
         provider: &mount.plan.display_name,
-        provider_by_http: mount.plan.allow_insecure_http,
+        ways,
+        provider_by_http: provider_by_http(mount),
         action: &mount.plan.path("/consent"),
         transaction: sealed,
     }

@@ -1,4 +1,4 @@
-//! Where the provider sends the browser back to: from there to the client, with a code of ours or
+//! Where an identity provider sends the browser back to: from there to the client, with a code of ours or
 //! with an error.
 //!
 //! The order matters. First whether this browser began this sign-in and has not used it yet (S01),
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     authority::{AnswerError, ClientAnswer, Duplicate, IssueError, Parameters},
     metrics::outcome::{Callback, SealedKind},
-    provider::{CallbackParameters, LoginError},
+    provider::{CallbackParameters, LoginError, Provider, tokens::GivenBy},
     seal::Purpose,
     secret::equal,
 };
@@ -49,18 +49,18 @@ enum Response {
 }
 
 /// Answers the browser's return.
-pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Parameters) -> Answer {
+pub(super) async fn answer(mount: Arc<Mount>, provider: Arc<Provider>, asked: Asked, parameters: Parameters) -> Answer {
     let jar = Jar::read(&asked.headers);
     // Whatever comes of it, the cookies of every state that is named have done their work.
     let cleared: Vec<HeaderValue> =
         parameters.all("state").take(MAX_STATES).flat_map(|state| mount.cookies().clear_login(&jar, state)).collect();
     let flow = parameters.all("state").take(MAX_STATES).find_map(|state| mount.flow_of(state));
     let flow = flow.as_ref();
-    let (outcome, since, end) = match pending(&mount, &jar, &parameters) {
+    let (outcome, since, end) = match pending(&mount, &provider, &jar, &parameters) {
         Ok(pending) => {
             let since = mount.clock.now().since(pending.transaction.started_at);
             let mut told = Told::default();
-            let (outcome, end) = finish(&mount, &pending, &parameters, &mut told).await;
+            let (outcome, end) = finish(&mount, &provider, &pending, &parameters, &mut told).await;
             let (subject, reason) = (told.subject.as_deref(), told.reason.as_deref());
             mount.returned(flow, Some(&pending.transaction), subject, outcome, reason);
             (outcome, Some(since), end)
@@ -85,7 +85,12 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Paramete
 }
 
 /// The sign-in that this browser began, now used up.
-fn pending(mount: &Mount, jar: &Jar, parameters: &Parameters) -> Result<PendingLogin, (Callback, Box<Problem>)> {
+fn pending(
+    mount: &Mount,
+    provider: &Provider,
+    jar: &Jar,
+    parameters: &Parameters,
+) -> Result<PendingLogin, (Callback, Box<Problem>)> {
     let state = match parameters.get("state") {
         Ok(Some(state)) => state,
         Ok(None) => {
@@ -103,7 +108,7 @@ fn pending(mount: &Mount, jar: &Jar, parameters: &Parameters) -> Result<PendingL
         mount.memory.burn(state);
         return Err((Callback::StateUnknown, Box::new(Problem::cookie_missing())));
     };
-    let Some(pending) = open(mount, state, &sealed) else {
+    let Some(pending) = open(mount, provider, state, &sealed) else {
         mount.memory.burn(state);
         mount.metrics.all().decrypt_failure(SealedKind::State);
         return Err((Callback::CookieMismatch, Box::new(Problem::cookie_missing())));
@@ -117,15 +122,21 @@ fn pending(mount: &Mount, jar: &Jar, parameters: &Parameters) -> Result<PendingL
     Ok(pending)
 }
 
-fn open(mount: &Mount, state: &str, sealed: &str) -> Option<PendingLogin> {
-    let context = mount.cookies().login_context(mount.plan.issuer.as_str(), state);
+fn open(mount: &Mount, provider: &Provider, state: &str, sealed: &str) -> Option<PendingLogin> {
+    let context = mount.login_context(provider, state);
     let json = mount.sealer.open_text(Purpose::Login, &context, sealed).ok()?;
     let pending: PendingLogin = serde_json::from_slice(&json).ok()?;
     equal(pending.login.state.as_bytes(), state.as_bytes()).then_some(pending)
 }
 
 /// From here on the person has approved on our page, so the client is told at once.
-async fn finish(mount: &Mount, pending: &PendingLogin, parameters: &Parameters, told: &mut Told) -> (Callback, End) {
+async fn finish(
+    mount: &Mount,
+    provider: &Provider,
+    pending: &PendingLogin,
+    parameters: &Parameters,
+    told: &mut Told,
+) -> (Callback, End) {
     let decline = |outcome, code, description: &str| {
         (outcome, End::Client(mount.authority.decline(&pending.transaction, code, description)))
     };
@@ -140,9 +151,9 @@ async fn finish(mount: &Mount, pending: &PendingLogin, parameters: &Parameters, 
             "the identity provider answered with neither a code nor an error",
         ),
         Ok(Response::Error { code, description }) => {
-            mount.metrics.idp_error("authorize", &code);
+            provider.metrics().idp_error("authorize", &code);
             tracing::warn!(
-                provider = mount.plan.name,
+                provider = provider.plan().name,
                 error = answer::describe(&code),
                 description = answer::describe(&description),
                 "the identity provider refused a sign-in"
@@ -152,10 +163,10 @@ async fn finish(mount: &Mount, pending: &PendingLogin, parameters: &Parameters, 
             told.reason = Some(said.clone());
             decline(outcome, error, said.trim_end_matches([':', ' ']))
         }
-        Ok(Response::Code(callback)) => match signed_in(mount, pending, &callback, told).await {
+        Ok(Response::Code(callback)) => match signed_in(mount, provider, pending, &callback, told).await {
             Ok(answer) => (Callback::Ok, End::Client(answer)),
             Err(Failure::Login(error)) => {
-                tracing::warn!(provider = mount.plan.name, %error, "a sign-in failed");
+                tracing::warn!(provider = provider.plan().name, %error, "a sign-in failed");
                 told.reason = Some(error.to_string());
                 let (code, description) = login_error(&error);
                 decline(error.outcome(), code, description)
@@ -175,13 +186,18 @@ enum Failure {
 
 async fn signed_in(
     mount: &Mount,
+    provider: &Provider,
     pending: &PendingLogin,
     callback: &CallbackParameters,
     told: &mut Told,
 ) -> Result<ClientAnswer, Failure> {
-    let finished = mount.provider.finish_login(&pending.login, callback).await;
-    let (identity, tokens) = finished.map_err(Failure::Login)?;
-    told.subject = Some(identity.subject.clone());
+    let finished = provider.finish_login(&pending.login, callback).await;
+    let (mut identity, mut tokens) = finished.map_err(Failure::Login)?;
+    if mount.plan.is_choice() {
+        identity.provider = Some(provider.plan().name.clone());
+        tokens.given_by = Some(GivenBy::of(provider.plan()));
+    }
+    told.subject = Some(identity.subject_here().into_owned());
     mount.authority.issue_code(&pending.transaction, identity, tokens).await.map_err(Failure::Issue)
 }
 

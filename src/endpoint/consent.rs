@@ -20,7 +20,7 @@ use crate::{
     authority::{AnswerError, Parameters, Transaction, TransactionError},
     flow::{FlowId, StepKind},
     metrics::outcome::{Authorize, Consent},
-    provider::{Login, Wishes},
+    provider::{Login, Provider, Wishes},
     seal::{Purpose, sha256},
 };
 
@@ -75,11 +75,14 @@ async fn decide(
     let sealed = parameters.get("transaction").ok().flatten().unwrap_or_default();
     let transaction = open(mount, &jar, sealed)?;
     let digest = sha256(sealed.as_bytes());
-    match parameters.get("decision").ok().flatten() {
-        Some("approve") => approve(mount, &jar, &transaction, digest, flow).await,
-        Some("deny") => deny(mount, &transaction, digest, flow),
-        _ => Err(Box::new(Problem::no_decision())),
-    }
+    let value = |name| parameters.get(name).ok().flatten();
+    let provider = match value("decision") {
+        Some("deny") => return deny(mount, &transaction, digest, flow),
+        Some("approve") => mount.only_provider(),
+        _ => value("provider").and_then(|name| mount.chosen_provider(name)),
+    };
+    let provider = provider.ok_or_else(|| Box::new(Problem::no_decision()))?;
+    approve(mount, provider, &jar, &transaction, digest, flow).await
 }
 
 /// The request that the form is about, if this browser asked for it.
@@ -100,9 +103,11 @@ fn open(mount: &Mount, jar: &Jar, sealed: &str) -> Result<Transaction, Box<Probl
     Err(Box::new(Problem::transaction(error)))
 }
 
-/// Once: a second time, within seconds, gets the same answer (a double click), later none.
+/// Once: a second time, within seconds, gets the same answer (a double click), later none. Nor does
+/// somebody who chose one identity provider get to another one.
 async fn approve(
     mount: &Mount,
+    provider: &Provider,
     jar: &Jar,
     transaction: &Transaction,
     digest: [u8; 32],
@@ -112,18 +117,24 @@ async fn approve(
         if mount.memory.decision(digest).is_some() {
             return Err(ApprovalError::AlreadyDecided);
         }
-        mount.metrics.consent(Consent::Approved);
-        mount.consented(flow, transaction, true);
-        let approval = begin_login(mount, jar, transaction, flow).await?;
+        if transaction.needs_consent() {
+            mount.metrics.consent(Consent::Approved);
+            mount.consented(flow, transaction, true);
+        }
+        if mount.plan.is_choice() {
+            let name = &provider.plan().display_name;
+            mount.step(flow, StepKind::Chosen, format!("the person chose {name}"));
+        }
+        let approval = begin_login(mount, provider, jar, transaction, flow).await?;
         if mount.memory.decide(digest, Decision::Approved) != Decided::Now {
             return Err(ApprovalError::AlreadyDecided);
         }
-        mount.metrics.idp_redirect();
         Ok(Arc::new(approval))
     };
-    match mount.memory.approvals.try_get_with(digest, first).await {
+    let approval = sha256(&[&digest, provider.plan().name.as_bytes()].concat());
+    match mount.memory.approvals.try_get_with(approval, first).await {
         Ok(approval) => Ok(approval.answer()),
-        Err(error) => Err(Box::new(error.problem(mount))),
+        Err(error) => Err(Box::new(error.problem(mount, provider))),
     }
 }
 
@@ -154,6 +165,7 @@ fn deny(
 /// Begins a sign-in at the provider: where to go, and the cookies that bring it back.
 pub(super) async fn begin_login(
     mount: &Mount,
+    provider: &Provider,
     jar: &Jar,
     transaction: &Transaction,
     flow: Option<&FlowId>,
@@ -161,9 +173,9 @@ pub(super) async fn begin_login(
     // Always with a refresh token, if the plan wants any: our own can live only as long as the
     // provider's grant, and clients expect one without asking (S4).
     let wishes = Wishes { resource: Some(&transaction.resource), hints: Some(&transaction.hints) };
-    let begun = mount.provider.begin_login(&transaction.scopes, true, wishes).await;
+    let begun = provider.begin_login(&transaction.scopes, true, wishes).await;
     let (location, login) = begun.map_err(|error| {
-        tracing::warn!(provider = mount.plan.name, %error, "a sign-in could not begin");
+        tracing::warn!(provider = provider.plan().name, %error, "a sign-in could not begin");
         mount.metrics.authorize(transaction.client_kind.label(), Authorize::ProviderNotReady);
         mount.step(flow, StepKind::Refused, format!("the sign-in could not begin: {error}"));
         if let Some(id) = flow {
@@ -178,11 +190,12 @@ pub(super) async fn begin_login(
     mount.step(flow, StepKind::SentToProvider, format!("the browser was sent to {to}"));
     let pending = PendingLogin { login, transaction: transaction.clone() };
     let json = serde_json::to_vec(&pending).map_err(|_| ApprovalError::TooLong)?;
-    let context = cookies.login_context(mount.plan.issuer.as_str(), &state);
+    let context = mount.login_context(provider, &state);
     let sealed = mount.sealer.seal_text(Purpose::Login, &context, &json);
     let cookies = cookies
         .set_login(jar, &state, &sealed, mount.plan.lifetimes.transaction)
         .map_err(|_| ApprovalError::TooLong)?;
+    provider.metrics().idp_redirect();
     Ok(Approval { location: location.into(), cookies })
 }
 
@@ -207,9 +220,12 @@ impl std::fmt::Debug for Approval {
 
 impl ApprovalError {
     /// What the person reads.
-    pub(super) fn problem(self, mount: &Mount) -> Problem {
+    pub(super) fn problem(self, mount: &Mount, provider: &Provider) -> Problem {
         match self {
-            Self::ProviderUnavailable => Problem::provider_unavailable(&mount.plan.display_name, PROVIDER_RETRY),
+            Self::ProviderUnavailable => {
+                let has_others = mount.plan.is_choice();
+                Problem::provider_unavailable(&provider.plan().display_name, has_others, PROVIDER_RETRY)
+            }
             Self::TooLong => Problem::too_long(),
             Self::AlreadyDecided => Problem::already_answered(),
         }

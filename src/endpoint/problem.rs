@@ -263,17 +263,19 @@ impl Problem {
     }
 
     /// Nothing is known of the provider yet, or it is down.
-    pub(super) fn provider_unavailable(display_name: &str, after: Duration) -> Self {
-        Self::new(
+    pub(super) fn provider_unavailable(display_name: &str, has_others: bool, after: Duration) -> Self {
+        let problem = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "temporarily_unavailable",
             "Sign-in is not available right now",
             format!("{display_name}, where you would sign in, cannot be reached at the moment."),
-        )
-        .step("Wait a moment, then go back and try again.")
-        .step("If it stays so, tell the operator of this server.")
-        .detail("the identity provider is not available")
-        .retry_after(Some(after))
+        );
+        let problem = if has_others { problem.step("Go back and choose another way to sign in.") } else { problem };
+        problem
+            .step("Wait a moment, then go back and try again.")
+            .step("If it stays so, tell the operator of this server.")
+            .detail("the identity provider is not available")
+            .retry_after(Some(after))
     }
 
     /// Too many requests (S75).

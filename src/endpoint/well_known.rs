@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_secs(5);
 pub(super) fn server(mount: &Mount) -> Answer {
     match mount.plan.mode {
         Mode::Proxy => answer::json(StatusCode::OK, &mount.authority.metadata(), Keep::Minutes),
-        Mode::Remote => match mount.provider.metadata() {
+        Mode::Remote => match mount.only_provider().and_then(|provider| provider.metadata()) {
             Some(metadata) => answer::json(StatusCode::OK, &metadata, Keep::Minutes),
             None => not_known(),
         },
@@ -35,7 +35,7 @@ pub(super) fn resource(mount: &Mount, route: usize) -> Answer {
     };
     let issuer = match mount.plan.mode {
         Mode::Proxy => Some(mount.plan.issuer.to_string()),
-        Mode::Remote => mount.provider.issuer(),
+        Mode::Remote => mount.only_provider().and_then(|provider| provider.issuer()),
     };
     match issuer {
         Some(issuer) => answer::json(StatusCode::OK, &mount.authority.resource_metadata(route, &issuer), Keep::Minutes),

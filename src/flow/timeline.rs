@@ -85,6 +85,10 @@ pub enum StepKind {
     Approved,
     /// The person refused.
     Denied,
+    /// The page was shown on which people choose where they sign in.
+    ChoiceShown,
+    /// The person chose an identity provider.
+    Chosen,
     /// The browser was sent to the provider.
     SentToProvider,
     /// The browser came back and the sign-in is good.
@@ -180,6 +184,8 @@ impl StepKind {
             Self::ConsentShown => "consent shown",
             Self::Approved => "approved",
             Self::Denied => "denied",
+            Self::ChoiceShown => "choice shown",
+            Self::Chosen => "chosen",
             Self::SentToProvider => "sent to provider",
             Self::SignedIn => "signed in",
             Self::TokenIssued => "token issued",

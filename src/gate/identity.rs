@@ -26,7 +26,7 @@ pub(super) fn headers(
 ) -> Vec<(HeaderName, HeaderValue)> {
     let email = identity.email.as_deref().filter(|_| identity.email_verified);
     let values = [
-        (&names.subject, encode(&identity.subject)),
+        (&names.subject, encode(&identity.subject_here())),
         (&names.email, email.and_then(encode)),
         // Scopes are visible ASCII between single spaces.
         (&names.scopes, plain(&scopes.to_string())),
@@ -61,6 +61,7 @@ mod tests {
             email: email.map(str::to_owned),
             email_verified,
             name: None,
+            provider: None,
             claims: serde_json::Map::new(),
         };
         headers(

@@ -1,7 +1,7 @@
 //! What a backend is told about a caller: plain headers, and if the route wants it, a short-lived
 //! JWT that we sign for exactly this backend.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
@@ -45,7 +45,7 @@ pub(super) struct Composer {
 struct Assertion<'a> {
     iss: &'a str,
     aud: &'a str,
-    sub: &'a str,
+    sub: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a ClientId>,
     scope: &'a Scopes,
@@ -108,7 +108,7 @@ impl Composer {
         let claims = Assertion {
             iss: self.issuer.as_str(),
             aud: &self.audience,
-            sub: &identity.subject,
+            sub: identity.subject_here(),
             client_id: verified.access.client_id(),
             scope: &verified.scopes,
             email: identity.email.as_deref().filter(|_| identity.email_verified),

@@ -25,7 +25,7 @@ async fn world(change: impl Fn(&mut RoutePlan)) -> (World, Gate) {
 fn gate(world: &World, route: usize) -> Gate {
     Gate::new(Parts {
         plan: Arc::clone(&world.plan.routes[route]),
-        policy: world.plan.policy.clone(),
+        provider: Arc::clone(&world.plan),
         issuer: world.plan.issuer.clone(),
         keys: Arc::clone(&world.keys),
         issued: Issued::ByUs { grants: Arc::clone(&world.grants), authority: Arc::clone(&world.authority) },

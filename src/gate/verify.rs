@@ -111,8 +111,9 @@ async fn own(
     })?;
     let grant = grant.ok_or(Verification::Revoked)?;
     // We made both, so this cannot differ; if it ever does, nobody passes.
-    let same =
-        grant.client_id == claims.client_id && grant.resource == *resource && grant.identity().subject == claims.sub;
+    let same = grant.client_id == claims.client_id
+        && grant.resource == *resource
+        && grant.identity().subject_here() == claims.sub;
     if same {
         Ok(Good { access: Access::Grant(grant), scopes: claims.scope, expires_at: Some(claims.exp) })
     } else {

@@ -32,7 +32,11 @@ impl Kind for Known {
 
 impl Known {
     fn of(plan: &Plan) -> Self {
-        Self(plan.providers.iter().map(|plan| (plan.name.clone(), way_in(plan))).collect())
+        let providers = plan.providers.iter().map(|plan| (plan.name.clone(), way_in(plan)));
+        let members = plan.providers.iter().flat_map(|plan| {
+            plan.choice.iter().map(|member| (Grants::of_member(&plan.name, &member.name), member.source().to_owned()))
+        });
+        Self(providers.chain(members).collect())
     }
 
     async fn write(&self, records: &Records) -> Result<(), StoreError> {
@@ -47,6 +51,7 @@ impl Known {
 /// A provider in `mode: remote` has no grants; whatever it had before ends.
 fn way_in(plan: &ProviderPlan) -> String {
     match plan.mode {
+        Mode::Proxy if plan.is_choice() => "choice".to_owned(),
         Mode::Proxy => plan.source().to_owned(),
         Mode::Remote => format!("remote {}", plan.source()),
     }
@@ -61,11 +66,13 @@ pub(super) async fn settle(plan: &Plan, shared: &Shared) -> Result<(), StoreErro
     let before = shared.records.slot::<Known>(KEY).await?.value.unwrap_or_default();
     let now = Known::of(plan);
     for name in before.0.iter().filter(|(name, document)| now.0.get(*name) != Some(document)).map(|(name, _)| name) {
-        let grants = Grants::new(name, shared.records.clone(), shared.metrics.provider(name));
+        // The series are those of the choice.
+        let label = name.split('/').next().unwrap_or(name);
+        let grants = Grants::new(name, shared.records.clone(), shared.metrics.provider(label));
         let count = grants.delete_all(RevocationInitiator::Config).await?;
         tracing::info!(provider = name, count, "grants ended with their provider");
-        if !now.0.contains_key(name) {
-            shared.metrics.remove_provider(name);
+        if !now.0.contains_key(label) {
+            shared.metrics.remove_provider(label);
         }
     }
     if before == now { Ok(()) } else { now.write(&shared.records).await }

@@ -1,10 +1,11 @@
 //! The page that asks a person whether a program may act for them (MCP authorization, "Confused
-//! Deputy"; rows D-3, D-7 and AS-30 of the requirement table).
+//! Deputy"; rows D-3, D-7 and AS-30 of the requirement table). Where people choose their identity
+//! provider, one click does both.
 
 use askama::Template;
 use url::Url;
 
-use super::{Page, STYLE, Target, policy, render, site, text};
+use super::{Page, STYLE, Target, choice::Way, policy, render, site, text};
 use crate::oauth::{Scope, Scopes};
 
 /// What the page shows. Texts from clients may be anything; they are tidied and escaped here.
@@ -26,6 +27,8 @@ pub struct Consent<'a> {
     pub scopes: &'a Scopes,
     /// "You sign in with …".
     pub provider: &'a str,
+    /// What people choose from instead; empty: there is one provider.
+    pub ways: &'a [Way<'a>],
     /// Whether the provider is reached by plain http.
     pub provider_by_http: bool,
     /// Path of the consent endpoint.
@@ -59,6 +62,7 @@ struct View<'a> {
     resource: &'a str,
     scopes: Vec<ScopeLine<'a>>,
     provider: String,
+    ways: &'a [Way<'a>],
     action: &'a str,
     transaction: &'a str,
 }
@@ -79,6 +83,7 @@ impl Consent<'_> {
             resource: self.resource,
             scopes: self.scopes.iter().map(ScopeLine).collect(),
             provider: text::name(self.provider),
+            ways: self.ways,
             action: self.action,
             transaction: self.transaction,
         };

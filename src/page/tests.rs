@@ -22,6 +22,7 @@ fn consent(name: &str, origin: Origin, target: Target) -> Page {
         resource: "https://mcp.example.com/mcp",
         scopes: &Scopes::parse("openid email notes:write").unwrap(),
         provider: "Acme",
+        ways: &[],
         provider_by_http: false,
         action: "/consent",
         transaction: "sealed",

@@ -9,6 +9,7 @@ fn person(claims: &Value) -> Identity {
         email: Some("Ada@Example.com".to_owned()),
         email_verified: true,
         name: None,
+        provider: None,
         claims: claims.as_object().cloned().unwrap_or_default(),
     }
 }

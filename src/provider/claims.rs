@@ -60,6 +60,7 @@ pub(super) fn identity(issuer: &str, claims: Map<String, Value>, needed: &[Strin
         email: None,
         email_verified: false,
         name: None,
+        provider: None,
         claims: Map::new(),
     };
     complete(&mut identity, &claims);

@@ -140,6 +140,7 @@ impl Provider {
                 .filter(|_| renewed_early)
                 .map(|lifetime| now.plus(lifetime.saturating_sub(ahead(lifetime)))),
             lasting: lifetime.is_none() && refresh_token.is_none() && matches!(known.says, Says::UserApi { .. }),
+            given_by: before.and_then(|before| before.given_by.clone()),
             refresh_token,
         })
     }

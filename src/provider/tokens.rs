@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{identity::Identity, oauth::Scopes, time::Timestamp};
+use crate::{config::plan::ProviderPlan, identity::Identity, oauth::Scopes, time::Timestamp};
 
 /// The provider's tokens of one grant. Lives sealed in the store and never goes to a client.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct ProviderTokens {
     /// From then on the access token is renewed, also if much of its life is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renew_at: Option<Timestamp>,
+    /// Which identity provider of a choice gave them; `None` if there was no choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_by: Option<GivenBy>,
     /// The access token has no end, and the provider tells whether it still counts: it is checked
     /// instead of renewed.
     #[serde(default)]
@@ -35,6 +38,15 @@ pub struct Renewal {
     pub tokens: ProviderTokens,
     /// Who it is, if the provider told it again with an ID token: groups may have changed (S33).
     pub identity: Option<Identity>,
+}
+
+/// One identity provider of a choice. Under the name alone there may be another one some day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenBy {
+    /// In the configuration.
+    pub name: String,
+    /// [`ProviderPlan::source`](crate::config::plan::ProviderPlan::source).
+    pub source: String,
 }
 
 /// Why the provider did not renew a grant.
@@ -65,6 +77,15 @@ pub trait TokenSource: Send + Sync + std::fmt::Debug {
 impl From<ProviderTokens> for Renewal {
     fn from(tokens: ProviderTokens) -> Self {
         Self { tokens, identity: None }
+    }
+}
+
+// === impl GivenBy ===
+
+impl GivenBy {
+    /// A member of a choice.
+    pub fn of(plan: &ProviderPlan) -> Self {
+        Self { name: plan.name.clone(), source: plan.source().to_owned() }
     }
 }
 

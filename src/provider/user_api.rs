@@ -186,6 +186,7 @@ fn identity(
         email_verified: verified && email.is_some(),
         email,
         name: claims::text(plan.name.in_object(&members)),
+        provider: None,
         claims: claims::further(members, needed),
     })
 }

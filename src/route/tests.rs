@@ -26,7 +26,7 @@ fn w1_every_place_where_clients_look() {
         ("/.well-known/jwks.json", target(0, Endpoint::Jwks)),
         ("/authorize", target(0, Endpoint::Authorize)),
         ("/consent", target(0, Endpoint::Consent)),
-        ("/auth/callback", target(0, Endpoint::Callback)),
+        ("/auth/callback", target(0, Endpoint::Callback { provider: 0 })),
         ("/token", target(0, Endpoint::Token)),
         ("/register", target(0, Endpoint::Register)),
         ("/revoke", target(0, Endpoint::Revoke)),

@@ -16,6 +16,7 @@ mod client;
 mod stage;
 
 mod backend_credentials;
+mod choice;
 mod discovery;
 mod fastmcp;
 mod https;

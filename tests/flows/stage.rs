@@ -31,7 +31,7 @@ pub struct Stage {
     /// The protected URL that people type.
     pub resource: String,
     provider: identity_provider::Running,
-    _others: Vec<identity_provider::Running>,
+    others: Vec<identity_provider::Running>,
     _backend: mcp_server::Running,
     gateway: server::Running,
 }
@@ -76,7 +76,7 @@ impl Stage {
             resource: format!("{origin}/mcp"),
             origin,
             provider,
-            _others: Vec::new(),
+            others: Vec::new(),
             _backend: backend,
             gateway,
         };
@@ -97,7 +97,7 @@ impl Stage {
         let gateway = server::start(plan(port, "{ backend: memory }", &block)).await.unwrap();
         let origin = format!("http://127.0.0.1:{port}");
         let resource = format!("{origin}/mcp");
-        let stage = Self { origin, resource, provider, _others: Vec::new(), _backend: backend, gateway };
+        let stage = Self { origin, resource, provider, others: Vec::new(), _backend: backend, gateway };
         stage.until_ready().await;
         stage
     }
@@ -120,7 +120,7 @@ impl Stage {
         let gateway = server::start(plan(port, "{ backend: memory }", &block)).await.unwrap();
         let origin = format!("http://127.0.0.1:{port}");
         let resource = format!("{origin}/mcp");
-        Self { origin, resource, provider, _others: Vec::new(), _backend: backend, gateway }
+        Self { origin, resource, provider, others: Vec::new(), _backend: backend, gateway }
     }
 
     /// A gateway that a `.env` file alone describes, written from the provider, `public_url` and the demo MCP
@@ -174,7 +174,7 @@ impl Stage {
         let gateway = server::start(plan(port, "{ backend: memory }", &block)).await.unwrap();
         let origin = format!("http://127.0.0.1:{port}");
         let resource = format!("{origin}/mcp");
-        let stage = Self { origin, resource, provider, _others: Vec::new(), _backend: backend, gateway };
+        let stage = Self { origin, resource, provider, others: Vec::new(), _backend: backend, gateway };
         if up {
             stage.until_ready().await;
         }
@@ -195,9 +195,79 @@ impl Stage {
         let gateway = server::start(plan(port, "{ backend: memory }", &blocks)).await.unwrap();
         let origin = format!("http://127.0.0.1:{port}");
         let resource = format!("{origin}/first/mcp");
-        let stage = Self { origin, resource, provider: first, _others: vec![second], _backend: backend, gateway };
+        let stage = Self { origin, resource, provider: first, others: vec![second], _backend: backend, gateway };
         stage.until_ready().await;
         stage
+    }
+
+    /// A choice of two providers, `entra` and `google`, at `/` with the route `/mcp`; these lines
+    /// (indented by four) are the choice's own. The second one does what `second` says.
+    pub async fn start_choice(lines: &str, second: Options) -> Self {
+        let stage = Self::choice("", lines, second, true).await;
+        stage.until(&["entra", "google"]).await;
+        stage
+    }
+
+    pub async fn start_choice_with_second_down() -> Self {
+        let stage = Self::choice("", "", Options::default(), false).await;
+        stage.until(&["entra"]).await;
+        stage
+    }
+
+    /// `entra` has the route `/entra/mcp` besides.
+    pub async fn start_choice_beside_a_member() -> Self {
+        let own = "    mount: /entra\n    routes: [{ path: /mcp, backend: BACKEND }]\n";
+        let stage = Self::choice(own, "    mount: /\n", Options::default(), true).await;
+        stage.until(&["entra", "google"]).await;
+        stage
+    }
+
+    /// Further lines of `entra`, and of the choice.
+    pub async fn start_choice_with_rules(first: &str, of_choice: &str) -> Self {
+        let stage = Self::choice(first, of_choice, Options::default(), true).await;
+        stage.until(&["entra", "google"]).await;
+        stage
+    }
+
+    async fn choice(first_lines: &str, lines: &str, second: Options, second_is_up: bool) -> Self {
+        let first = DemoIdentityProvider::start(Options::default()).await.unwrap();
+        let second = DemoIdentityProvider::start(second).await.unwrap();
+        if !second_is_up {
+            second.down();
+        }
+        let backend = backend().await;
+        let port = free_port();
+        let blocks = [
+            application("entra", &first),
+            format!("    display_name: Microsoft\n{}", first_lines.replace("BACKEND", &format!("{:?}", backend.url()))),
+            application("google", &second),
+            "    display_name: Google\n".to_owned(),
+            format!("  staff:\n    choice: [entra, google]\n{lines}    routes:\n"),
+            format!("      - path: /mcp\n        backend: {}\n", backend.url()),
+        ];
+        let gateway = server::start(plan(port, "{ backend: memory }", &blocks.concat())).await.unwrap();
+        let origin = format!("http://127.0.0.1:{port}");
+        let resource = format!("{origin}/mcp");
+        Self { origin, resource, provider: first, others: vec![second], _backend: backend, gateway }
+    }
+
+    /// The second provider of a choice.
+    pub fn second(&self) -> &identity_provider::Running {
+        &self.others[0]
+    }
+
+    async fn until(&self, providers: &[&str]) {
+        for _ in 0..200 {
+            let metrics = self.metrics().await;
+            if providers
+                .iter()
+                .all(|name| metrics.contains(&format!("vestibule_provider_ready{{provider=\"{name}\"}} 1")))
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the gateway never became ready");
     }
 
     async fn until_ready(&self) {

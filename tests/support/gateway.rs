@@ -148,7 +148,7 @@ fn surface(plan: &Plan, world: &World) -> Surface {
         let metrics = world.metrics.route(&route.id);
         let gate = Gate::new(gate::Parts {
             plan: Arc::clone(route),
-            policy: world.plan.policy.clone(),
+            provider: Arc::clone(&world.plan),
             issuer: world.plan.issuer.clone(),
             keys: Arc::clone(&world.keys),
             issued: Issued::ByUs { grants: Arc::clone(&world.grants), authority: Arc::clone(&world.authority) },
@@ -163,12 +163,12 @@ fn surface(plan: &Plan, world: &World) -> Surface {
         plan: Arc::clone(&world.plan),
         server: ServerFacts { https: plan.is_https(), public_url: plan.public_url.clone() },
         authority: Arc::clone(&world.authority),
-        provider: Provider::new(
+        providers: vec![Provider::new(
             Arc::clone(&world.plan),
             Egress::for_provider(world.plan.timeout, false).unwrap(),
             world.clock.clone(),
             world.provider_metrics.clone(),
-        ),
+        )],
         keys: Arc::clone(&world.keys),
         sealer: world::sealer(),
         metrics: world.provider_metrics.clone(),

@@ -51,6 +51,7 @@ pub(crate) fn provider(public_url: &Url, name: &str, mount: &str, routes: &[&str
         mount: mount.to_owned(),
         config_url: Some(Url::parse("https://idp.example/.well-known/openid-configuration").unwrap()),
         protocol: ProtocolPlan::default(),
+        choice: Vec::new(),
         client_id: "vestibule".to_owned(),
         client_secret: None,
         token_endpoint_auth_method: None,

@@ -100,6 +100,7 @@ impl World {
             email: Some(format!("{subject}@example.com")),
             email_verified: true,
             name: None,
+            provider: None,
             claims: serde_json::Map::new(),
         };
         let tokens = ProviderTokens {

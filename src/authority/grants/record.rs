@@ -69,6 +69,11 @@ pub(in crate::authority) enum Due {
     AtRefresh,
 }
 
+/// The name of what is granted at one identity provider of a choice. No provider's name has a `/`.
+pub(super) fn member(choice: &str, name: &str) -> String {
+    format!("{choice}/{name}")
+}
+
 // === impl GrantRecord ===
 
 impl Kind for GrantRecord {
@@ -82,7 +87,11 @@ impl GrantRecord {
     pub(in crate::authority) fn put(&self, records: &Records, id: &GrantId) -> Change {
         let idle = self.refresh.as_ref().map_or(self.access_until, |family| family.expires_at);
         let expires_at = self.access_until.max(idle).min(self.ends_at);
-        records.put(id.key(), self, expires_at, vec![self.subject_term(), Self::provider_term(&self.provider)])
+        let mut terms = vec![self.subject_term(), Self::provider_term(&self.provider)];
+        if let Some(given_by) = &self.tokens.given_by {
+            terms.push(Self::provider_term(&member(&self.provider, &given_by.name)));
+        }
+        records.put(id.key(), self, expires_at, terms)
     }
 
     /// The life of the provider's access token.
@@ -90,7 +99,7 @@ impl GrantRecord {
         Life::of(&self.tokens, self.tokens_at)
     }
 
-    /// Finds all grants of a provider.
+    /// Finds all grants of a provider, or of a [`member`].
     pub(super) fn provider_term(name: &str) -> Term {
         Term { kind: "provider", value: name.as_bytes().to_vec() }
     }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     identity::Identity,
     oauth::{ClientId, ResourceUri, Scopes},
+    provider::tokens::GivenBy,
     secret::Secret,
     time::Timestamp,
 };
@@ -35,6 +36,8 @@ pub struct GrantState {
     pub resource: ResourceUri,
     /// The grant ends then, however often it is refreshed.
     pub expires_at: Timestamp,
+    /// The member of a choice where the person signed in.
+    pub(super) given_by: Option<GivenBy>,
     revocation: End,
     provider_token: ArcSwap<ProviderToken>,
     turn: Arc<Mutex<()>>,
@@ -70,6 +73,7 @@ impl GrantState {
             scopes: record.scopes.clone(),
             resource: record.resource.clone(),
             expires_at: record.ends_at,
+            given_by: record.tokens.given_by.clone(),
             revocation: End::default(),
             provider_token: ArcSwap::from_pointee(ProviderToken::of(record)),
             turn: Arc::default(),

@@ -12,8 +12,8 @@ pub(super) struct Claims {
     /// Path of the provider in the configuration.
     pub(super) at: String,
     pub(super) mount: String,
-    /// With the mount; `None` if it was wrong.
-    pub(super) redirect_path: Option<String>,
+    /// Where identity providers send browsers back to, with the mount.
+    pub(super) callbacks: Vec<String>,
     /// Where each is written, and its public path.
     pub(super) routes: Vec<(String, String)>,
 }
@@ -31,7 +31,7 @@ pub(super) fn check<'a>(claims: impl Iterator<Item = &'a Claims>, report: &mut R
 /// Endpoints, callback and routes of one provider.
 fn within(claims: &Claims, report: &mut Report<'_>) {
     let endpoint = |path: &str| ENDPOINT_PATHS.into_iter().find(|endpoint| below(&claims.mount, endpoint) == path);
-    if let Some(redirect) = &claims.redirect_path {
+    for redirect in &claims.callbacks {
         let at = format!("{}.redirect_path", claims.at);
         if endpoint(redirect).is_some() {
             report
@@ -93,7 +93,7 @@ fn between(one: &Claims, other: &Claims, report: &mut Report<'_>) {
         let help = format!("write another path, or another `mount` for `{}`", inner.name);
         report.error(&format!("{at}.path"), message).offending(path).help(help);
     }
-    let endpoints = ENDPOINT_PATHS.iter().copied().chain(outer.redirect_path.as_deref());
+    let endpoints = ENDPOINT_PATHS.iter().copied().chain(outer.callbacks.iter().map(String::as_str));
     for path in endpoints.filter(|path| covers(path, &inner.mount) || covers(&inner.mount, path)) {
         report
             .error(&mount_at(inner), format!("overlaps with `{path}`, an endpoint of provider `{}`", outer.name))

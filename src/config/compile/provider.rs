@@ -1,53 +1,51 @@
 //! One OIDC upstream with everything mounted for it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use url::Url;
 
 use super::{
     access_tokens::{self, Application},
-    application,
+    application, choice,
     endpoints::{self, Says},
-    lifetimes,
+    mounted,
     overlap::Claims,
     policy, protocol,
     report::Report,
-    route::{self, below},
-    scopes, server, static_client,
-    value::{self, Refusal},
+    scopes, value,
 };
 use crate::{
     config::{
-        document::{
-            Provider, Scalar,
-            keys::{self, ONLY_PROVIDER},
-        },
-        origin::{child, item},
+        document::{Provider, keys::ONLY_PROVIDER},
+        origin::child,
         plan::{Mode, PolicyPlan, ProviderPlan, RoutePlan},
         preset::Preset,
     },
-    oauth::{Issuer, RedirectUri},
+    oauth::{Issuer, Scopes},
 };
 
-const DEFAULT_REDIRECT_PATH: &str = "/auth/callback";
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// People have to find a provider's name on a button.
 const MOST_NAME: usize = 32;
 
 /// A provider as far as it could be understood.
 pub(super) struct Draft {
     pub(super) plan: Option<ProviderPlan>,
+    /// `None` also for one that is only offered in a choice.
     pub(super) claims: Option<Claims>,
+    /// Its ID tokens say who signs in.
+    pub(super) is_openid: bool,
+    /// All that it may be asked for, if that is bounded.
+    pub(super) limits: Option<Scopes>,
 }
 
 pub(super) fn compile(
-    name: &str,
     provider: &Provider,
-    is_only: bool,
-    public_url: Option<&Url>,
-    listen: SocketAddr,
+    choice: Option<&str>,
+    mounting: mounted::Place<'_>,
     report: &mut Report<'_>,
 ) -> Draft {
+    let (name, public_url) = (mounting.name, mounting.public_url);
     let at = child("providers", name);
     check_name(&at, name, report);
     let preset = Preset::of(provider);
@@ -75,44 +73,23 @@ pub(super) fn compile(
     let is_openid = says != Says::UserApi && mode == Mode::Proxy;
     let scopes = scopes::compile(&at, provider, is_openid, report);
     let offline_access = offline_access(&child(&at, "offline_access"), provider, scopes.asks_offline_access, report);
-    let mount = mount(&at, name, provider, is_only, report);
-    let redirect_path = redirect_path(&child(&at, "redirect_path"), provider, report);
     let (extra_authorize_params, extra_token_params) = application::extra_params(&at, provider, report);
-    let switch = |key: &str, scalar: Option<&Scalar>, report: &mut Report<'_>| {
-        report.scalar(&child(&at, key), scalar, true, value::switch)
-    };
-    let dynamic_registration = switch("dynamic_registration", provider.dynamic_registration.as_ref(), report);
-    let documents = provider.client_id_metadata_documents.as_ref();
-    let client_id_metadata_documents = switch("client_id_metadata_documents", documents, report);
-    let private_use_schemes = private_use_schemes(&child(&at, "private_use_schemes"), provider, report);
-    let clients = static_client::compile(&child(&at, "clients"), &provider.clients, report);
-    let lifetimes = lifetimes::compile(&child(&at, "lifetimes"), &provider.lifetimes, report);
     let timeout = timeout(&child(&at, "timeout_seconds"), provider, report);
 
-    demand_routes(&at, provider, report);
     let policy = policy::compile(&child(&at, "policy"), &provider.policy, report);
-    let route_place = route::Place { provider: name, mount: mount.as_deref(), public_url, listen };
-    let mut route_paths = Vec::new();
-    let mut routes = Vec::new();
-    for ((index, written), required) in provider.routes.iter().enumerate().zip(scopes.routes) {
-        let at = item(&child(&at, "routes"), index);
-        let path = route::path(&at, written, report);
-        if let (Some(mount), Some(path)) = (&mount, &path) {
-            route_paths.push((at.clone(), below(mount, path)));
-        }
-        routes.push(route::compile(&at, written, path.as_deref(), required, &route_place, report).map(Arc::new));
+    // What is only offered in a choice has nothing of its own.
+    let choice = choice.filter(|_| provider.routes.is_empty());
+    match choice {
+        Some(choice) => choice::refuse_keys_of_choice(&at, choice, report),
+        None => mounted::demand_routes(&at, provider, report),
     }
-
-    let claims = mount.clone().map(|mount| Claims {
-        name: name.to_owned(),
-        at,
-        redirect_path: redirect_path.as_deref().filter(|_| mode == Mode::Proxy).map(|path| below(&mount, path)),
-        mount,
-        routes: route_paths,
-    });
+    let mounted = mounted::compile(&at, provider, scopes.routes, mounting, report);
+    let callback = mounted.redirect_path.as_deref().filter(|_| mode == Mode::Proxy);
+    let claims = mounted.claims(name, &at, callback).filter(|_| choice.is_none());
+    let limits = provider.valid_scopes.is_some().then(|| scopes.valid.clone());
     let plan = || {
-        let (mount, redirect_path, public_url) = (mount?, redirect_path?, public_url?);
-        let routes = routes.into_iter().collect::<Option<Vec<_>>>()?;
+        let (mount, redirect_path, public_url) = (mounted.mount?, mounted.redirect_path?, public_url?);
+        let routes = mounted.routes?;
         let issuer = Issuer::new(public_url, &mount);
         Some(ProviderPlan {
             name: name.to_owned(),
@@ -122,6 +99,7 @@ pub(super) fn compile(
             issuer,
             config_url: place.config_url,
             protocol: place.is_complete.then_some(protocol)?,
+            choice: Vec::new(),
             client_id: client_id?,
             client_secret,
             token_endpoint_auth_method: auth_method,
@@ -134,11 +112,11 @@ pub(super) fn compile(
             extra_authorize_params,
             extra_token_params,
             offline_access,
-            dynamic_registration,
-            client_id_metadata_documents,
-            private_use_schemes,
-            clients,
-            lifetimes,
+            dynamic_registration: mounted.dynamic_registration,
+            client_id_metadata_documents: mounted.client_id_metadata_documents,
+            private_use_schemes: mounted.private_use_schemes,
+            clients: mounted.clients,
+            lifetimes: mounted.lifetimes,
             timeout,
             allow_insecure_http: place.allow_insecure_http,
             needed_claims: needed_claims(&policy, &routes),
@@ -146,11 +124,11 @@ pub(super) fn compile(
             routes,
         })
     };
-    Draft { plan: plan(), claims }
+    Draft { plan: plan(), claims, is_openid, limits }
 }
 
 /// The names of the claims that rules look at; of a path, its first name, and the whole.
-fn needed_claims(policy: &PolicyPlan, routes: &[Arc<RoutePlan>]) -> Vec<String> {
+pub(super) fn needed_claims(policy: &PolicyPlan, routes: &[Arc<RoutePlan>]) -> Vec<String> {
     let paths = policy.claims().chain(routes.iter().flat_map(|route| route.policy.claims()));
     let mut names: Vec<String> =
         paths.flat_map(|path| [path, path.split('.').next().unwrap_or(path)]).map(str::to_owned).collect();
@@ -159,16 +137,7 @@ fn needed_claims(policy: &PolicyPlan, routes: &[Arc<RoutePlan>]) -> Vec<String> 
     names
 }
 
-fn demand_routes(at: &str, provider: &Provider, report: &mut Report<'_>) {
-    if provider.routes.is_empty() {
-        let variable = keys::variable(&format!("{at}.backend")).unwrap_or_default();
-        report.key_error(&child(at, "routes"), "are missing: nothing is protected").help(format!(
-            "add `routes:`, below it `- path: /mcp` and `backend: http://127.0.0.1:3000/mcp`, or set {variable}"
-        ));
-    }
-}
-
-fn check_name(at: &str, name: &str, report: &mut Report<'_>) {
+pub(super) fn check_name(at: &str, name: &str, report: &mut Report<'_>) {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     let good = name.len() <= MOST_NAME
         && name.bytes().all(plain)
@@ -204,39 +173,8 @@ fn offline_access(at: &str, provider: &Provider, asked: bool, report: &mut Repor
     offline
 }
 
-fn mount(at: &str, name: &str, provider: &Provider, is_only: bool, report: &mut Report<'_>) -> Option<String> {
-    match &provider.mount {
-        Some(text) => report.read(&child(at, "mount"), text.trim(), value::path),
-        None if is_only => Some("/".to_owned()),
-        None => Some(format!("/{name}")),
-    }
-}
-
-fn redirect_path(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<String> {
-    let text = provider.redirect_path.as_deref().unwrap_or(DEFAULT_REDIRECT_PATH);
-    report.read(at, text.trim(), |text| match value::path(text)?.as_str() {
-        "/" => Err(Refusal::new("is the mount itself", format!("write `{DEFAULT_REDIRECT_PATH}`"))),
-        path => Ok(path.to_owned()),
-    })
-}
-
 fn timeout(at: &str, provider: &Provider, report: &mut Report<'_>) -> Duration {
     report.scalar(at, provider.timeout_seconds.as_ref(), DEFAULT_TIMEOUT, |text| {
         value::seconds(text, Duration::from_millis(10), Duration::from_mins(2))
     })
-}
-
-fn private_use_schemes(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<Vec<String>> {
-    let schemes = provider.private_use_schemes.as_ref()?;
-    Some(server::list(at, Some(schemes), report, private_use_scheme))
-}
-
-fn private_use_scheme(text: &str) -> Result<String, Refusal> {
-    let scheme = text.trim_end_matches("://").trim_end_matches(':').to_ascii_lowercase();
-    let usable = RedirectUri::parse(&format!("{scheme}://callback")).is_ok_and(|uri| uri.is_private_use());
-    if usable {
-        Ok(scheme)
-    } else {
-        Err(Refusal::new("is no scheme of an application", "write only the scheme: `cursor`, `com.example.app`"))
-    }
 }

@@ -15,7 +15,7 @@ use crate::{
     oauth::{Scope, Scopes},
 };
 
-const OPENID: &str = "openid";
+pub(super) const OPENID: &str = "openid";
 
 /// The scopes of a provider and its routes.
 pub(super) struct ProviderScopes {
@@ -32,8 +32,10 @@ pub(super) fn compile(path: &str, provider: &Provider, is_openid: bool, report: 
     let required_path = child(path, "required_scopes");
     let written = read(&required_path, provider.required_scopes.as_ref(), report);
     let openid: Scopes = Scope::from_str(OPENID).into_iter().filter(|_| is_openid).collect();
+    // Of a choice it is written where the providers are.
+    let is_told = is_openid && provider.choice.is_none();
     let is_list = provider.required_scopes.as_ref().is_some_and(|list| value::items(list).is_ok());
-    if is_openid && is_list && !written.contains(OPENID) {
+    if is_told && is_list && !written.contains(OPENID) {
         report
             .note(&required_path, "has no `openid`, which every OpenID provider needs; it is added")
             .help(format!("write `[openid, {}]`", written.to_vec().join(", ")).replace(", ]", "]"));

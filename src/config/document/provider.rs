@@ -48,6 +48,10 @@ pub struct Provider {
     /// With `supabase`: the project.
     #[schemars(with = "WebUrl")]
     pub project_url: Option<String>,
+    /// Names of other providers: people choose where they [sign in](#a-choice-of-providers). Keys
+    /// about an identity provider are written there, the other ones here; default: none, this is
+    /// a provider itself.
+    pub choice: Option<List>,
     /// Who registers clients and issues their tokens: `proxy`, Vestibule, or `remote`, the
     /// [provider itself](#the-providers-own-tokens); default `proxy`.
     #[schemars(extend("enum" = ["proxy", "remote"]))]
@@ -120,7 +124,8 @@ pub struct Provider {
     pub required_scopes: Option<List>,
     /// Everything that clients may ask for; default: the required ones and those of the routes.
     pub valid_scopes: Option<List>,
-    /// Where the provider sends the browser back to, below the mount; default `/auth/callback`.
+    /// Where the provider sends the browser back to, below the mount; default `/auth/callback`. In a
+    /// `choice` the name of each provider follows, `/auth/callback/entra`.
     #[schemars(with = "UrlPath")]
     pub redirect_path: Option<String>,
     /// Sent to the authorization endpoint in addition, such as `{prompt: login}`. As a variable:
@@ -177,7 +182,7 @@ pub struct Provider {
     /// Who may pass, on every route of this provider; default: everybody who can sign in there
     /// ([policy](policy.md)).
     pub policy: Policy,
-    /// What is protected. Required.
+    /// What is protected. Required, except for a provider that is offered in a `choice`.
     pub routes: Vec<Route>,
 }
 

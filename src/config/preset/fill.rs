@@ -44,7 +44,8 @@ pub(in crate::config) fn fill(
     found: &mut Diagnostics,
 ) -> Vec<Diagnostic> {
     let mut notes = Vec::new();
-    for (name, provider) in &mut document.providers {
+    // A choice is no provider: those that it offers have their presets.
+    for (name, provider) in document.providers.iter_mut().filter(|(_, provider)| provider.choice.is_none()) {
         let preset = Preset::of(provider);
         let mut filling = Filling {
             at: child("providers", name),

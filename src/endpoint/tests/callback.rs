@@ -295,7 +295,7 @@ async fn b1_head_does_not_use_the_callback_up() {
     let world = World::new().await;
     let (mut browser, url, _) = returning(&world).await;
     let head = Request::builder().method(Method::HEAD).uri(url.as_str()).body(Full::default()).unwrap();
-    let answer = world.send(Endpoint::Callback, "192.0.2.1", head).await;
+    let answer = world.send(Endpoint::Callback { provider: 0 }, "192.0.2.1", head).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "GET"));
     assert!(browser.callback(&world, &url).await.answered("code").is_some());
 }

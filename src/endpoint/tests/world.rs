@@ -154,7 +154,7 @@ impl World {
             plan,
             server: ServerFacts { https: true, public_url: Url::parse(PUBLIC).unwrap() },
             authority,
-            provider,
+            providers: vec![provider],
             keys,
             sealer,
             metrics: own,
@@ -365,7 +365,7 @@ impl Browser {
     /// Follows the provider's redirect.
     pub(super) async fn callback(&mut self, world: &World, url: &Url) -> Seen {
         assert!(url.as_str().starts_with("https://mcp.example.com/auth/callback?"), "{url}");
-        self.get(world, Endpoint::Callback, url.as_str().trim_start_matches(PUBLIC)).await
+        self.get(world, Endpoint::Callback { provider: 0 }, url.as_str().trim_start_matches(PUBLIC)).await
     }
 
     pub(super) async fn get(&mut self, world: &World, endpoint: Endpoint, path: &str) -> Seen {

@@ -361,6 +361,7 @@ pub(super) fn plan(origin: &str) -> ProviderPlan {
         issuer: Issuer::new(&public_url, "/"),
         config_url: Some(Url::parse(&format!("{origin}/.well-known/openid-configuration")).unwrap()),
         protocol: ProtocolPlan::default(),
+        choice: Vec::new(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: Some(Secret::new(CLIENT_SECRET)),
         token_endpoint_auth_method: None,

@@ -1,0 +1,154 @@
+//! What is mounted for a provider or a choice of some: paths, clients, lifetimes, routes.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use url::Url;
+
+use super::{
+    lifetimes,
+    overlap::Claims,
+    report::Report,
+    route::{self, below},
+    server, static_client,
+    value::{self, Refusal},
+};
+use crate::{
+    config::{
+        document::{Provider, Scalar, keys},
+        origin::{child, item},
+        plan::{Lifetimes, RoutePlan, StaticClient},
+    },
+    oauth::{RedirectUri, Scopes},
+};
+
+const DEFAULT_REDIRECT_PATH: &str = "/auth/callback";
+
+/// Where something is mounted.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) name: &'a str,
+    /// Nothing else is mounted.
+    pub(super) is_only: bool,
+    pub(super) public_url: Option<&'a Url>,
+    pub(super) listen: SocketAddr,
+}
+
+/// What is mounted, as far as it could be understood.
+pub(super) struct Mounted {
+    pub(super) mount: Option<String>,
+    pub(super) redirect_path: Option<String>,
+    pub(super) dynamic_registration: bool,
+    pub(super) client_id_metadata_documents: bool,
+    pub(super) private_use_schemes: Option<Vec<String>>,
+    pub(super) clients: Vec<StaticClient>,
+    pub(super) lifetimes: Lifetimes,
+    /// `None`: one of them was wrong.
+    pub(super) routes: Option<Vec<Arc<RoutePlan>>>,
+    /// Where each route is written, and its public path.
+    route_paths: Vec<(String, String)>,
+}
+
+/// `scopes` are those that each route demands, in the order of the routes.
+pub(super) fn compile(
+    at: &str,
+    provider: &Provider,
+    scopes: Vec<Scopes>,
+    place: Place<'_>,
+    report: &mut Report<'_>,
+) -> Mounted {
+    let mount = mount(at, provider, place, report);
+    let redirect_path = redirect_path(&child(at, "redirect_path"), provider, report);
+    let switch = |key: &str, scalar: Option<&Scalar>, report: &mut Report<'_>| {
+        report.scalar(&child(at, key), scalar, true, value::switch)
+    };
+    let dynamic_registration = switch("dynamic_registration", provider.dynamic_registration.as_ref(), report);
+    let documents = provider.client_id_metadata_documents.as_ref();
+    let client_id_metadata_documents = switch("client_id_metadata_documents", documents, report);
+    let private_use_schemes = private_use_schemes(&child(at, "private_use_schemes"), provider, report);
+    let clients = static_client::compile(&child(at, "clients"), &provider.clients, report);
+    let lifetimes = lifetimes::compile(&child(at, "lifetimes"), &provider.lifetimes, report);
+    let Place { name, public_url, listen, .. } = place;
+    let route_place = route::Place { provider: name, mount: mount.as_deref(), public_url, listen };
+    let mut route_paths = Vec::new();
+    let mut routes = Vec::new();
+    for ((index, written), required) in provider.routes.iter().enumerate().zip(scopes) {
+        let at = item(&child(at, "routes"), index);
+        let path = route::path(&at, written, report);
+        if let (Some(mount), Some(path)) = (&mount, &path) {
+            route_paths.push((at.clone(), below(mount, path)));
+        }
+        routes.push(route::compile(&at, written, path.as_deref(), required, &route_place, report).map(Arc::new));
+    }
+    Mounted {
+        mount,
+        redirect_path,
+        dynamic_registration,
+        client_id_metadata_documents,
+        private_use_schemes,
+        clients,
+        lifetimes,
+        routes: routes.into_iter().collect(),
+        route_paths,
+    }
+}
+
+// === impl Mounted ===
+
+impl Mounted {
+    /// The public paths that it takes; `callbacks` are below the mount.
+    pub(super) fn claims<'c>(
+        &self,
+        name: &str,
+        at: &str,
+        callbacks: impl IntoIterator<Item = &'c str>,
+    ) -> Option<Claims> {
+        let mount = self.mount.clone()?;
+        Some(Claims {
+            name: name.to_owned(),
+            at: at.to_owned(),
+            callbacks: callbacks.into_iter().map(|path| below(&mount, path)).collect(),
+            mount,
+            routes: self.route_paths.clone(),
+        })
+    }
+}
+
+pub(super) fn demand_routes(at: &str, provider: &Provider, report: &mut Report<'_>) {
+    if provider.routes.is_empty() {
+        let variable = keys::variable(&format!("{at}.backend")).unwrap_or_default();
+        report.key_error(&child(at, "routes"), "are missing: nothing is protected").help(format!(
+            "add `routes:`, below it `- path: /mcp` and `backend: http://127.0.0.1:3000/mcp`, or set {variable}"
+        ));
+    }
+}
+
+fn mount(at: &str, provider: &Provider, place: Place<'_>, report: &mut Report<'_>) -> Option<String> {
+    match &provider.mount {
+        Some(text) => report.read(&child(at, "mount"), text.trim(), value::path),
+        None if place.is_only => Some("/".to_owned()),
+        None => Some(format!("/{}", place.name)),
+    }
+}
+
+fn redirect_path(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<String> {
+    let text = provider.redirect_path.as_deref().unwrap_or(DEFAULT_REDIRECT_PATH);
+    report.read(at, text.trim(), |text| match value::path(text)?.as_str() {
+        "/" => Err(Refusal::new("is the mount itself", format!("write `{DEFAULT_REDIRECT_PATH}`"))),
+        path => Ok(path.to_owned()),
+    })
+}
+
+fn private_use_schemes(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<Vec<String>> {
+    let schemes = provider.private_use_schemes.as_ref()?;
+    Some(server::list(at, Some(schemes), report, private_use_scheme))
+}
+
+fn private_use_scheme(text: &str) -> Result<String, Refusal> {
+    let scheme = text.trim_end_matches("://").trim_end_matches(':').to_ascii_lowercase();
+    let usable = RedirectUri::parse(&format!("{scheme}://callback")).is_ok_and(|uri| uri.is_private_use());
+    if usable {
+        Ok(scheme)
+    } else {
+        Err(Refusal::new("is no scheme of an application", "write only the scheme: `cursor`, `com.example.app`"))
+    }
+}
