@@ -144,7 +144,7 @@ impl Stage {
         let loaded = config::load(&sources).unwrap_or_else(|found| panic!("{found}"));
         let gateway = server::start(loaded.plan).await.unwrap();
         let resource = format!("{origin}/mcp");
-        let stage = Self { origin, resource, provider, _others: Vec::new(), _backend: backend, gateway };
+        let stage = Self { origin, resource, provider, others: Vec::new(), _backend: backend, gateway };
         stage.until_ready().await;
         stage
     }
