@@ -47,7 +47,8 @@ fn busy(providers: usize) -> Result<std::sync::Arc<Metrics>, Box<dyn Error>> {
     for index in 0..providers {
         let name = format!("provider-{index}");
         let provider = metrics.provider(&name);
-        provider.callback(Callback::Ok, Some(std::time::Duration::from_secs(3)));
+        provider.callback(Callback::Ok);
+        provider.login(Callback::Ok, Some(std::time::Duration::from_secs(3)));
         for endpoint in ProviderEndpoint::ALL {
             for result in ["200", "400", "503", "timeout"] {
                 provider.provider_request(*endpoint, result, std::time::Duration::from_millis(70));

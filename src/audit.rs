@@ -33,6 +33,8 @@ pub enum Event {
 pub struct Entry<'a> {
     /// The provider's name.
     pub provider: Option<&'a str>,
+    /// Of a choice: the identity provider that the person chose.
+    pub identity_provider: Option<&'a str>,
     /// The client's identifier.
     pub client_id: Option<&'a str>,
     /// The provider's stable id of the person.
@@ -80,6 +82,7 @@ impl Entry<'_> {
             event = event.as_str(),
             outcome,
             provider = self.provider,
+            identity_provider = self.identity_provider,
             client_id = self.client_id,
             subject = self.subject,
             grant = self.grant,

@@ -130,14 +130,18 @@ impl Mount {
         self.providers.iter().find(|provider| self.plan.is_choice() && provider.plan().name == name)
     }
 
-    /// What a sealed sign-in is bound to: our issuer, the name of its cookie, and in a choice the
-    /// identity provider that was chosen: at the callback of another one it does not open (RFC 9207
-    /// section 4, S03).
+    /// The identity provider as operators read of it; `None` if there is no choice.
+    fn told_of<'p>(&self, provider: &'p Provider) -> Option<&'p str> {
+        self.plan.is_choice().then_some(provider.plan().name.as_str())
+    }
+
+    /// What a sealed sign-in is bound to: our issuer, the name of its cookie, and the identity provider
+    /// where it was begun. At the callback of another one it does not open (RFC 9207 section 4, S03),
+    /// nor when the name belongs to another one meanwhile: no code is shown to a stranger.
     fn login_context(&self, provider: &Provider, state: &str) -> Vec<u8> {
         let mut context = self.cookies().login_context(self.plan.issuer.as_str(), state);
-        if self.plan.is_choice() {
-            context.extend([b"\n", provider.plan().name.as_bytes()].concat());
-        }
+        let plan = provider.plan();
+        context.extend(format!("\n{}\n{}", plan.name, plan.source()).into_bytes());
         context
     }
 }

@@ -105,6 +105,7 @@ pub(super) fn flows(flows: &[Overview], public_url: &Url) -> Page {
 pub(super) fn flow(flow: &Flow, public_url: &Url) -> Page {
     let facts = [
         ("provider", Some(flow.provider.as_str())),
+        ("chosen", flow.identity_provider.as_deref()),
         ("client", flow.client_name.as_deref()),
         ("client id", flow.client_id.as_deref()),
         ("resource", flow.resource.as_deref()),

@@ -40,6 +40,7 @@ fn timeline(flow: Flow) -> String {
     let outcome = flow.outcome.as_deref().unwrap_or("under way");
     line(&mut text, &format!("{} · {} · {outcome}", flow.id, flow.provider));
     let facts = [
+        ("chosen", flow.identity_provider),
         ("client", flow.client_name),
         ("client id", flow.client_id),
         ("resource", flow.resource),

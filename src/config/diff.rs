@@ -29,6 +29,7 @@ pub struct Diff {
     added_providers: BTreeSet<String>,
     removed_providers: BTreeSet<String>,
     changed_providers: BTreeSet<String>,
+    ended_providers: BTreeSet<String>,
 }
 
 /// A text that changed.
@@ -77,22 +78,10 @@ impl Diff {
     }
 
     /// Providers whose grants end: those that are gone, and those that are another one now, because
-    /// another discovery document describes them, or people sign in elsewhere.
+    /// another discovery document describes them, or people sign in elsewhere or in another way. What
+    /// a choice does not offer any more is `staff.choice[entra]`.
     pub fn ended_providers(&self) -> impl Iterator<Item = &str> {
-        let other = |name: &&str| self.changed.contains_key(&format!("providers.{name}.config_url"));
-        let all: BTreeSet<&str> = self.removed_providers().chain(self.changed_providers().filter(other)).collect();
-        all.into_iter().chain(self.ended_members())
-    }
-
-    /// The same of what a choice offers: `staff.choice[entra]`.
-    fn ended_members(&self) -> impl Iterator<Item = &str> {
-        let paths = self.removed.keys().chain(self.changed.keys());
-        let members = paths.filter_map(|path| path.strip_prefix("providers.")?.strip_suffix(".config_url"));
-        let members = members.filter(|member| member.ends_with(']'));
-        let whole =
-            |member: &str| member.split_once('.').is_some_and(|(name, _)| self.removed_providers.contains(name));
-        let members: BTreeSet<&str> = members.filter(|member| !whole(member)).collect();
-        members.into_iter()
+        self.ended_providers.iter().map(String::as_str)
     }
 
     /// Providers whose issuer changed: what clients were given is for the old one, so that they
@@ -230,7 +219,17 @@ pub fn diff(old: &Facts, new: &Facts) -> Diff {
         .filter(|name| before.contains(*name) && after.contains(*name))
         .map(ToOwned::to_owned)
         .collect();
+    diff.ended_providers = ended(old, new);
     diff
+}
+
+fn ended(old: &Facts, new: &Facts) -> BTreeSet<String> {
+    let now = new.ways_in();
+    let ended: BTreeSet<String> =
+        old.ways_in().into_iter().filter(|(name, way)| now.get(name) != Some(way)).map(|(name, _)| name).collect();
+    // A choice as a whole is told alone.
+    let whole = |name: &str| name.split_once('.').is_some_and(|(choice, _)| ended.contains(choice));
+    ended.iter().filter(|name| !whole(name)).cloned().collect()
 }
 
 #[cfg(test)]

@@ -95,6 +95,21 @@ impl Facts {
         self.plain.keys().filter_map(|path| provider_of(path).filter(|_| path.ends_with(".issuer_url")))
     }
 
+    /// How people sign in at each provider, and at each one that a choice offers
+    /// (`staff.choice[entra]`): when that is another way, it is another provider.
+    pub(super) fn ways_in(&self) -> BTreeMap<String, String> {
+        let fact = |at: &str, key: &str| self.plain.get(&child(at, key)).map(String::as_str).unwrap_or_default();
+        let way = |(path, document): (&String, &String)| {
+            let at = path.strip_suffix(".config_url")?;
+            let source = if document == NONE { fact(at, "authorization_endpoint") } else { document };
+            let name = at.strip_prefix("providers.")?;
+            Some((name.to_owned(), format!("{} {source}", fact(at, "mode"))))
+        };
+        let choice = |name: &str| self.plain.contains_key(&format!("providers.{name}.choice"));
+        let choices = self.providers().filter(|name| choice(name)).map(|name| (name.to_owned(), "choice".to_owned()));
+        self.plain.iter().filter_map(way).chain(choices).collect()
+    }
+
     pub(super) fn merged(&self) -> BTreeMap<&str, &str> {
         self.plain.iter().chain(&self.secrets).map(|(path, text)| (path.as_str(), text.as_str())).collect()
     }

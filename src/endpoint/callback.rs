@@ -62,15 +62,16 @@ pub(super) async fn answer(mount: Arc<Mount>, provider: Arc<Provider>, asked: As
             let mut told = Told::default();
             let (outcome, end) = finish(&mount, &provider, &pending, &parameters, &mut told).await;
             let (subject, reason) = (told.subject.as_deref(), told.reason.as_deref());
-            mount.returned(flow, Some(&pending.transaction), subject, outcome, reason);
+            mount.returned(flow, &provider, Some(&pending.transaction), subject, outcome, reason);
             (outcome, Some(since), end)
         }
         Err((outcome, problem)) => {
-            mount.returned(flow, None, None, outcome, Some(problem.reason()));
+            mount.returned(flow, &provider, None, None, outcome, Some(problem.reason()));
             (outcome, None, End::Person(problem))
         }
     };
-    mount.metrics.callback(outcome, since);
+    provider.metrics().callback(outcome);
+    mount.metrics.login(outcome, since);
     let mut answer = match end {
         End::Client(answer) => {
             if let (Some(flow), Some(digest)) = (flow, answer.code_digest()) {
@@ -173,7 +174,7 @@ async fn finish(
             }
             Err(Failure::Issue(error)) => {
                 told.reason = Some(error.to_string());
-                issue_failed(mount, pending, &error)
+                issue_failed(mount, provider, pending, &error)
             }
         },
     }
@@ -193,15 +194,15 @@ async fn signed_in(
 ) -> Result<ClientAnswer, Failure> {
     let finished = provider.finish_login(&pending.login, callback).await;
     let (mut identity, mut tokens) = finished.map_err(Failure::Login)?;
-    if mount.plan.is_choice() {
-        identity.provider = Some(provider.plan().name.clone());
+    if let Some(name) = mount.told_of(provider) {
+        identity.provider = Some(name.to_owned());
         tokens.given_by = Some(GivenBy::of(provider.plan()));
     }
     told.subject = Some(identity.subject_here().into_owned());
     mount.authority.issue_code(&pending.transaction, identity, tokens).await.map_err(Failure::Issue)
 }
 
-fn issue_failed(mount: &Mount, pending: &PendingLogin, error: &IssueError) -> (Callback, End) {
+fn issue_failed(mount: &Mount, provider: &Provider, pending: &PendingLogin, error: &IssueError) -> (Callback, End) {
     let decline = |outcome, code| {
         (
             outcome,
@@ -218,7 +219,7 @@ fn issue_failed(mount: &Mount, pending: &PendingLogin, error: &IssueError) -> (C
                 AnswerError::AccessDenied,
                 "this account may not use this server",
             );
-            let problem = Problem::may_not_pass(&mount.plan.display_name, &denied.reason, &declined);
+            let problem = Problem::may_not_pass(&provider.plan().display_name, &denied.reason, &declined);
             (Callback::PolicyDenied, End::Person(Box::new(problem)))
         }
         IssueError::ResourceGone => decline(Callback::PolicyDenied, AnswerError::InvalidTarget),

@@ -119,12 +119,9 @@ async fn approve(
         }
         if transaction.needs_consent() {
             mount.metrics.consent(Consent::Approved);
-            mount.consented(flow, transaction, true);
+            mount.consented(flow, transaction, Some(provider));
         }
-        if mount.plan.is_choice() {
-            let name = &provider.plan().display_name;
-            mount.step(flow, StepKind::Chosen, format!("the person chose {name}"));
-        }
+        mount.chosen(flow, provider);
         let approval = begin_login(mount, provider, jar, transaction, flow).await?;
         if mount.memory.decide(digest, Decision::Approved) != Decided::Now {
             return Err(ApprovalError::AlreadyDecided);
@@ -149,7 +146,7 @@ fn deny(
     match mount.memory.decide(digest, Decision::Denied) {
         Decided::Now => {
             mount.metrics.consent(Consent::Denied);
-            mount.consented(flow, transaction, false);
+            mount.consented(flow, transaction, None);
         }
         Decided::Before(Decision::Denied) => {}
         Decided::Before(Decision::Approved) => return Err(Box::new(Problem::already_answered())),

@@ -6,6 +6,7 @@ use crate::{
     authority::{Parameters, Registered, RegistrationError, TokenResponse, Transaction},
     flow::{Beginning, FlowId, StepKind},
     metrics::outcome::{Authorize, Callback, GrantType, TokenRequest},
+    provider::Provider,
     seal::sha256,
 };
 
@@ -78,32 +79,46 @@ impl Mount {
         }
     }
 
-    /// The person answered the consent page.
-    pub(super) fn consented(&self, flow: Option<&FlowId>, transaction: &Transaction, approved: bool) {
-        let (kind, text, outcome) = if approved {
+    /// The person answered the consent page; with a provider, it is where they sign in now.
+    pub(super) fn consented(&self, flow: Option<&FlowId>, transaction: &Transaction, approved: Option<&Provider>) {
+        let (kind, text, outcome) = if approved.is_some() {
             (StepKind::Approved, "the person allowed the client to ask for a sign-in", "approved")
         } else {
             (StepKind::Denied, "the person said no on our page", "denied")
         };
         self.step(flow, kind, text);
-        if let Some(id) = flow.filter(|_| !approved) {
+        if let Some(id) = flow.filter(|_| approved.is_none()) {
             self.flows.change(id, |flow| flow.end("denied"));
         }
-        self.about(flow, transaction, |entry| entry.tell(Event::Consent, outcome));
+        let identity_provider = approved.and_then(|provider| self.told_of(provider));
+        self.about(flow, transaction, |entry| Entry { identity_provider, ..entry }.tell(Event::Consent, outcome));
+    }
+
+    /// The person signs in there now; nothing to tell if there was no choice.
+    pub(super) fn chosen(&self, flow: Option<&FlowId>, provider: &Provider) {
+        let Some(name) = self.told_of(provider) else { return };
+        let display_name = &provider.plan().display_name;
+        self.step(flow, StepKind::Chosen, format!("the person chose {display_name} ({name})"));
+        if let Some(id) = flow {
+            self.flows.change(id, |flow| flow.identity_provider = Some(name.to_owned()));
+        }
     }
 
     /// The browser came back from the provider; the sign-in is over.
     pub(super) fn returned(
         &self,
         flow: Option<&FlowId>,
+        provider: &Provider,
         transaction: Option<&Transaction>,
         subject: Option<&str>,
         outcome: Callback,
         reason: Option<&str>,
     ) {
         let good = outcome == Callback::Ok;
+        let identity_provider = self.told_of(provider);
+        let place = identity_provider.map_or("the provider", |_| provider.plan().display_name.as_str());
         let text = match reason {
-            _ if good => "the person signed in at the provider; the client gets a code".to_owned(),
+            _ if good => format!("the person signed in at {place}; the client gets a code"),
             Some(reason) => format!("the sign-in failed ({}): {reason}", outcome.as_str()),
             None => format!("the sign-in failed ({})", outcome.as_str()),
         };
@@ -114,7 +129,9 @@ impl Mount {
                 flow.subject = subject.map(str::to_owned);
             });
         }
-        let tell = |entry: Entry<'_>| Entry { subject, reason, ..entry }.tell(Event::SignIn, outcome.as_str());
+        let tell = |entry: Entry<'_>| {
+            Entry { identity_provider, subject, reason, ..entry }.tell(Event::SignIn, outcome.as_str());
+        };
         match transaction {
             Some(transaction) => self.about(flow, transaction, tell),
             None => tell(self.entry(flow)),

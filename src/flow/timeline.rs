@@ -17,6 +17,8 @@ pub struct Flow {
     pub id: FlowId,
     /// The provider's name.
     pub provider: String,
+    /// Where the person signs in, if `provider` is a choice and one was picked.
+    pub identity_provider: Option<String>,
     /// When the client asked.
     pub started_at: Timestamp,
     /// Where it asked from.
@@ -113,6 +115,7 @@ impl Flow {
         Self {
             id: FlowId::random(),
             provider: beginning.provider.to_owned(),
+            identity_provider: None,
             started_at: now,
             address: beginning.address.to_string(),
             client_name: None,

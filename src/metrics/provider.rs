@@ -63,11 +63,16 @@ impl ProviderMetrics {
         self.all.families.idp_redirects.with_label_values(&[&self.name]).inc();
     }
 
-    /// A browser came back; the sign-in ended with it. `since` is the authorization request, for
-    /// sign-ins that went well.
-    pub fn callback(&self, outcome: Callback, since: Option<Duration>) {
+    /// A browser came back from the provider. Counted where it was sent to.
+    pub fn callback(&self, outcome: Callback) {
         let labels = [&*self.name, outcome.as_str(), outcome.fault().as_str()];
         self.all.families.callbacks.with_label_values(&labels).inc();
+    }
+
+    /// A sign-in ended, as its callback did. `since` is the authorization request, for sign-ins that
+    /// went well.
+    pub fn login(&self, outcome: Callback, since: Option<Duration>) {
+        let labels = [&*self.name, outcome.as_str(), outcome.fault().as_str()];
         self.all.families.logins.with_label_values(&labels).inc();
         if outcome == Callback::Ok {
             self.all.families.codes_issued.with_label_values(&[&self.name]).inc();

@@ -24,7 +24,8 @@ fn the_exposition_is_as_agreed() {
 fn both_formats_say_the_same() {
     let metrics = Metrics::new().unwrap();
     let provider = metrics.provider("auth0");
-    provider.callback(Callback::Ok, Some(Duration::from_secs(3)));
+    provider.callback(Callback::Ok);
+    provider.login(Callback::Ok, Some(Duration::from_secs(3)));
     provider.provider_request(ProviderEndpoint::Token, "200", Duration::from_millis(70));
     let text = steady(&metrics, Format::Text);
     let open = steady(&metrics, Format::OpenMetrics);
@@ -47,7 +48,8 @@ fn nothing_is_left_of_what_was_removed() {
     let metrics = Metrics::new().unwrap();
     let before = steady(&metrics, Format::Text);
     let provider = metrics.provider("auth0");
-    provider.callback(Callback::Ok, Some(Duration::from_secs(3)));
+    provider.callback(Callback::Ok);
+    provider.login(Callback::Ok, Some(Duration::from_secs(3)));
     provider.idp_error("token", "invalid_grant");
     provider.discovery(outcome::Refresh::Ok, 7);
     provider.jwks(outcome::JwksTrigger::Startup, outcome::Refresh::Ok, 7, 2);
@@ -103,7 +105,8 @@ fn outcomes_exist_at_zero_and_count() {
         format!("vestibule_auth_callbacks_total{{fault=\"none\",outcome=\"ok\",provider=\"auth0\"}} {count}\n")
     };
     assert!(metrics.render().contains(&line(0)));
-    provider.callback(Callback::Ok, Some(Duration::from_secs(3)));
+    provider.callback(Callback::Ok);
+    provider.login(Callback::Ok, Some(Duration::from_secs(3)));
     assert!(metrics.render().contains(&line(1)));
     provider.consent(Consent::Shown);
     provider.authorize(ClientType::Dynamic, outcome::Authorize::Ok);

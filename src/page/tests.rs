@@ -2,6 +2,7 @@ use scraper::{Html, Selector};
 use url::Url;
 
 use super::{
+    choice::{Choice, Way},
     consent::{Consent, Origin},
     notice::{Link, Notice},
     *,
@@ -12,7 +13,28 @@ fn public_url() -> Url {
     Url::parse("https://mcp.example.com/").unwrap()
 }
 
+fn way<'a>(name: &'a str, display_name: &'a str, is_available: bool) -> Way<'a> {
+    Way { name, display_name, is_available }
+}
+
+fn choice(client_name: &str, ways: &[Way<'_>]) -> Page {
+    Choice {
+        public_url: &public_url(),
+        client_name,
+        redirect_uri: "https://claude.ai/api/mcp/auth_callback",
+        ways,
+        provider_by_http: false,
+        action: "/consent",
+        transaction: "sealed",
+    }
+    .page()
+}
+
 fn consent(name: &str, origin: Origin, target: Target) -> Page {
+    consent_with(name, origin, target, &[])
+}
+
+fn consent_with(name: &str, origin: Origin, target: Target, ways: &[Way<'_>]) -> Page {
     Consent {
         public_url: &public_url(),
         client_name: name,
@@ -22,7 +44,7 @@ fn consent(name: &str, origin: Origin, target: Target) -> Page {
         resource: "https://mcp.example.com/mcp",
         scopes: &Scopes::parse("openid email notes:write").unwrap(),
         provider: "Acme",
-        ways: &[],
+        ways,
         provider_by_http: false,
         action: "/consent",
         transaction: "sealed",
@@ -75,6 +97,14 @@ fn s61_markup_in_names_stays_text() {
         reference: evil,
     };
     assert!(texts(&notice.page().html, "script, img").is_empty());
+    // Nor do the names on buttons, which an operator may have copied from anywhere.
+    let ways = [way("one", evil, true), way("two", evil, false), way("three", "\u{202e}gnilaever\u{7}\nx", true)];
+    let target = Target::Web { host: "a.example".into() };
+    for page in [choice(evil, &ways), consent_with("X", Origin::Registered, target, &ways)] {
+        assert!(texts(&page.html, "script, img").is_empty());
+        assert!(texts(&page.html, "button").join(" ").contains("Continue with <script>alert(1)</script>"));
+        assert!(!page.html.contains(['\u{202e}', '\u{7}']), "what turns the text around is left out");
+    }
 }
 
 /// The hash in the policy is the hash of the only style element, byte for byte.
@@ -100,6 +130,26 @@ fn pages_are_accessible() {
     assert_eq!(texts(&page, "main h1").len(), 1);
     assert_eq!(texts(&page, "title").len(), 1);
     assert_eq!(texts(&page, "button"), ["Allow and sign in", "Deny"]);
+}
+
+/// The ways to sign in are a list with a name, of buttons that say what they do; one that cannot be
+/// pressed says why.
+#[test]
+fn ways_to_sign_in_are_accessible() {
+    let ways = [way("entra", "Microsoft", true), way("google", "Google", false)];
+    let target = Target::Web { host: "a.example".into() };
+    for page in [choice("X", &ways), consent_with("X", Origin::Registered, target, &ways)] {
+        let html = page.html;
+        assert_eq!(texts(&html, "main h1").len(), 1);
+        assert_eq!(texts(&html, "#ways").len(), 1);
+        assert_eq!(texts(&html, "ul[role=list][aria-labelledby=ways] > li").len(), 2);
+        assert_eq!(texts(&html, "button:not([disabled])[name=provider][value=entra]"), ["Continue with Microsoft"]);
+        let shut = texts(&html, "button[disabled]").join("");
+        assert!(shut.starts_with("Continue with Google") && shut.contains("Not available right now"), "{shut}");
+        assert!(texts(&html, "button[disabled][name], button[disabled][value]").is_empty(), "it cannot be sent");
+        assert!(texts(&html, "script, [onclick]").is_empty());
+        assert_eq!(texts(&html, "button[name=decision]").len(), 1, "and one that says no");
+    }
 }
 
 /// WCAG 2.2, 1.4.3: text keeps a contrast of 4.5 to 1 to whatever it stands on, in both schemes.

@@ -17,7 +17,11 @@ fn read(path: &str) -> String {
 
 /// The variables that an example's README shows.
 fn variables(preset: &Preset) -> BTreeMap<String, String> {
-    let readme = read(&format!("examples/{}/README.md", preset.name));
+    shown(preset.name)
+}
+
+fn shown(example: &str) -> BTreeMap<String, String> {
+    let readme = read(&format!("examples/{example}/README.md"));
     let (_, block) = readme.split_once("```env\n").unwrap();
     let lines = block.split("```").next().unwrap().lines();
     lines.map(|line| line.split_once('=').unwrap()).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -50,6 +54,25 @@ fn every_preset_has_an_example_that_says_the_same_in_a_file_and_in_variables() {
         let readme = read(&format!("examples/{}/README.md", preset.name));
         assert!(readme.contains(from_file.plan.providers[0].callback_url.as_str()), "{}", preset.name);
         assert!(readme.lines().count() <= 50, "{}: more than a screen", preset.name);
+    }
+}
+
+/// The example of a choice, too, names both callbacks.
+#[test]
+fn the_choice_says_the_same_in_a_file_and_in_variables() {
+    let variables = shown("choice");
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let secret = |name: &str| variables.iter().find(|(known, _)| *known == format!("VESTIBULE_{name}")).unwrap().1;
+    let secrets = ["ENTRA_CLIENT_SECRET", "GOOGLE_CLIENT_SECRET"].map(|name| (name, secret(name)));
+    let from_file = load(Some("examples/choice/vestibule.yaml"), &secrets);
+    let from_variables = load(None, &variables);
+    assert!(from_file.notes.is_empty() && from_variables.notes.is_empty());
+    assert_eq!(from_file.plan, from_variables.plan);
+    let readme = read("examples/choice/README.md");
+    let [choice] = &from_file.plan.providers[..] else { panic!("{:?}", from_file.plan.providers) };
+    assert_eq!(choice.choice.len(), 2);
+    for member in &choice.choice {
+        assert!(readme.contains(&format!("`{}`", member.callback_url)), "{}", member.callback_url);
     }
 }
 

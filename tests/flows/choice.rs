@@ -97,7 +97,10 @@ async fn people_sign_in_by_either_provider() {
     assert!(other.contains("google|") && !other.contains("entra|"), "{other}");
     let metrics = stage.metrics().await;
     for series in [
-        "vestibule_auth_callbacks_total{fault=\"none\",outcome=\"ok\",provider=\"staff\"} 2",
+        // Both ends of the way to a provider have one label, so that a ratio of the two means something.
+        "vestibule_auth_callbacks_total{fault=\"none\",outcome=\"ok\",provider=\"entra\"} 1",
+        "vestibule_auth_callbacks_total{fault=\"none\",outcome=\"ok\",provider=\"google\"} 1",
+        "vestibule_auth_logins_total{fault=\"none\",outcome=\"ok\",provider=\"staff\"} 2",
         "vestibule_auth_idp_redirects_total{provider=\"entra\"} 1",
         "vestibule_auth_idp_redirects_total{provider=\"google\"} 1",
     ] {
@@ -331,7 +334,30 @@ async fn rules_of_the_choice_and_of_the_member_bind() {
             let back = at_the_provider(&browser, page, "ada").await;
             let code = back.location().and_then(|url| parameter(&url, "code"));
             assert_eq!(code.is_some(), passes, "{way:?} with {own}{of_choice}: {}", back.html);
+            // People know where they signed in, and not what the operator calls the choice.
+            let label = if way == ENTRA { "Microsoft" } else { "Google" };
+            let said = back.text().contains(&format!("You signed in with {label},"));
+            assert_eq!(said, !passes, "{}", back.html);
         }
         stage.stop().await;
     }
+}
+
+/// An operator sees which provider a sign-in went to, from the pick on.
+#[tokio::test]
+async fn the_story_of_a_sign_in_names_the_provider() {
+    let stage = stage().await;
+    let client = Client::discover(&stage.resource).await;
+    let browser = Browser::new();
+    callback(&browser, &client.attempt(), GOOGLE, &stage).await;
+    let flow = stage.newest_flow().await;
+    assert_eq!((&flow["provider"], &flow["identity_provider"]), (&json!("staff"), &json!("google")), "{flow}");
+    let steps = |flow: &serde_json::Value| flow["steps"].to_string();
+    assert!(steps(&flow).contains("the person chose Google (google)"), "{flow}");
+    sign_in(&client, ENTRA, "ada").await;
+    let flow = stage.newest_flow().await;
+    assert_eq!(flow["identity_provider"], json!("entra"), "{flow}");
+    assert!(steps(&flow).contains("the person signed in at Microsoft; the client gets a code"), "{flow}");
+    assert!(flow["subject"].as_str().unwrap().starts_with("entra|"), "{flow}");
+    stage.stop().await;
 }

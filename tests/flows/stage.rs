@@ -297,6 +297,13 @@ impl Stage {
         self.admin("/readyz").await
     }
 
+    /// The sign-in that began last, as the admin listener tells it.
+    pub async fn newest_flow(&self) -> serde_json::Value {
+        let list: serde_json::Value = serde_json::from_str(&self.admin("/flows").await).unwrap();
+        let id = list[0]["id"].as_str().unwrap();
+        serde_json::from_str(&self.admin(&format!("/flows/{id}")).await).unwrap()
+    }
+
     async fn admin(&self, path: &str) -> String {
         let url = format!("http://{}{path}", self.gateway.admin_address.unwrap());
         http().get(url).send().await.unwrap().text().await.unwrap()

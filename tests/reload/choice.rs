@@ -148,11 +148,18 @@ async fn a_member_with_another_document_is_another_one() {
     let world = following(place, &before, &["one", "two"]).await;
     let client = Client::discover(&world.place.url("/mcp")).await;
     let (kept, gone) = (sign_in(&client, "one").await, sign_in(&client, "two").await);
+    let browser = Browser::new();
+    let pending = pick(&browser, &client.attempt(), "two").await;
     world.applied(&after).await;
     until_ready(&world, &["two"]).await;
     assert_eq!(world.place.get("/mcp", &kept.access).await.status(), StatusCode::OK);
     assert_eq!(world.place.get("/mcp", &gone.access).await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(client.refresh(gone.refresh_token()).await.status(), StatusCode::BAD_REQUEST);
+    // A code of the old one is not shown to the new one.
+    let stop = world.place.url("/auth/callback");
+    let callback = browser.submit(&pending.form(), Some(("person", "ada")), &stop).await.location().unwrap();
+    assert_eq!(browser.get(callback.as_str()).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(third.requests(Endpoint::Token).len(), 0);
     let again = sign_in(&client, "two").await;
     assert_eq!(third.requests(Endpoint::Token).len(), 1);
     world.applied(&before).await;
@@ -179,5 +186,33 @@ async fn a_pending_sign_in_survives_the_rotation_of_a_secret() {
     world.applied(&good).await;
     let tokens = finish(&client, &browser, &attempt, page).await;
     assert_eq!(world.place.get("/mcp", &tokens.access).await.status(), StatusCode::OK);
+    world.stop().await;
+}
+
+/// A provider that loses its own routes and stays offered: its grants there end, what is counted of it
+/// goes on.
+#[tokio::test]
+async fn a_member_that_loses_its_own_routes_is_still_counted() {
+    let (place, second) = (Place::new().await, other().await);
+    let members = [("one", &place.provider), ("two", &second)];
+    let after = text(&place, &members);
+    let routes =
+        format!("    routes: [{{ path: /mcp, backend: \"http://127.0.0.1:{}\" }}]\n  two:\n", place.backend.port);
+    let before = after.replacen("  two:\n", &routes, 1);
+    let world = following(place, &before, &["one", "two", "staff"]).await;
+    let (own, client) =
+        (Client::discover(&world.place.url("/one/mcp")).await, Client::discover(&world.place.url("/mcp")).await);
+    let (gone, kept) = (own.tokens("ada").await, sign_in(&client, "one").await);
+    world.applied(&after).await;
+    assert_eq!(own.refresh(gone.refresh_token()).await.status(), StatusCode::NOT_FOUND, "its mount is gone");
+    assert_eq!(world.place.get("/mcp", &kept.access).await.status(), StatusCode::OK);
+    let metrics = world.place.metrics().await;
+    for series in
+        ["vestibule_provider_ready{provider=\"one\"} 1", "vestibule_auth_idp_redirects_total{provider=\"one\"} 2"]
+    {
+        assert!(metrics.contains(series), "{series} in\n{metrics}");
+    }
+    sign_in(&client, "one").await;
+    assert!(world.place.metrics().await.contains("vestibule_auth_idp_redirects_total{provider=\"one\"} 3"));
     world.stop().await;
 }

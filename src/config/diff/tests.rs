@@ -103,3 +103,39 @@ fn s62_control_characters_are_escaped() {
     assert_eq!(diff.to_string(), "log.filter: info -> x\\n\\u{1b}[31mlevel=ERROR");
     assert_eq!(diff.text(), "- log.filter: info\n+ log.filter: x\\n\\u{1b}[31mlevel=ERROR\n");
 }
+
+/// What ends is what the store's list of providers says, too (`crate::live::known`).
+#[test]
+fn another_way_in_is_another_provider() {
+    const PLAIN: &str = "    identity: { subject: id }\n    token_endpoint: https://idp.example.com/token\n    \
+                         userinfo_endpoint: https://idp.example.com/me\n    client_id: abc\n    client_secret: hunter2\n";
+    const ROUTES: &str = "    routes: [{ path: /mcp, backend: 'http://127.0.0.1:3000' }]\n";
+    let plain = |name: &str, place: &str| {
+        format!("  {name}:\n    mount: /{name}\n    authorization_endpoint: https://idp.example.com/{place}\n{PLAIN}")
+    };
+    let alone = |place: &str| load("storage: memory\n", &[plain("one", place) + ROUTES]);
+    let document = || provider("one", SECRET, &["/mcp"]);
+    let documented = load("storage: memory\n", &[document()]);
+    let corrected = document() + "    authorization_endpoint: https://idp.example.com/elsewhere\n";
+    let remote = "  one:\n    mount: /one\n    mode: remote\n    config_url: \
+                  https://idp.example.com/.well-known/openid-configuration\n";
+    let remote = load("storage: memory\n", &[format!("{remote}{ROUTES}")]);
+    let offered = |names: &[&str]| {
+        let member = |name: &&str| plain(name, name).replace(&format!("    mount: /{name}\n"), "");
+        let members = names.iter().map(member).collect::<String>();
+        let choice = format!("  staff:\n    choice: [{}]\n{ROUTES}", names.join(", "));
+        load("storage: memory\n", &[members, choice])
+    };
+    for (before, after, ended) in [
+        (&alone("a"), &alone("a"), &[][..]),
+        (&alone("a"), &alone("b"), &["one"]),
+        (&alone("a"), &documented, &["one"]),
+        (&documented, &load("storage: memory\n", &[corrected]), &[]),
+        (&documented, &remote, &["one"]),
+        (&offered(&["one", "two", "three"]), &offered(&["one", "three"]), &["staff.choice[two]"]),
+        (&offered(&["one", "three"]), &offered(&["one", "two", "three"]), &[]),
+        (&offered(&["one", "two"]), &alone("one"), &["staff"]),
+    ] {
+        assert_eq!(names(diff(before, after).ended_providers()), ended, "{}", diff(before, after));
+    }
+}

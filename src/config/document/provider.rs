@@ -48,7 +48,7 @@ pub struct Provider {
     /// With `supabase`: the project.
     #[schemars(with = "WebUrl")]
     pub project_url: Option<String>,
-    /// Names of other providers: people choose where they [sign in](#a-choice-of-providers). Keys
+    /// Names of other providers: people choose where they [sign in](choice.md). Keys
     /// about an identity provider are written there, the other ones here; default: none, this is
     /// a provider itself.
     pub choice: Option<List>,

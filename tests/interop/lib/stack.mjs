@@ -30,10 +30,11 @@ export class Stack {
    * @param {boolean} [options.byEnvironment]  configure the gateway by variables alone, without a file
    * @param {object} [options.extra]  further keys of the gateway's configuration
    * @param {'jwt' | 'opaque'} [options.remote]  `mode: remote`: clients register at the provider, and get such tokens there
+   * @param {object} [options.choice]  name -> what its button says: so many providers, and one choice of them, `staff`
    * @param {string} [options.example]  an example's configuration file instead of one of ours
    * @param {string} [options.publicUrl]  what people type, if something stands in front; then `address` is where the gateway listens
    */
-  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, remote, example, publicUrl, extra = {} }) {
+  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, remote, choice, example, publicUrl, extra = {} }) {
     const stack = new Stack();
     stack.dir = dir;
     mkdirSync(dir, { recursive: true });
@@ -47,7 +48,11 @@ export class Stack {
 
     stack.providerTokenSeconds = providerTokenSeconds;
     stack.remote = remote;
-    const starting = providerDown ? [] : [stack.startProvider()];
+    /** Where the providers of a choice are, by name. */
+    stack.offered = {};
+    for (const name of Object.keys(choice ?? {})) stack.offered[name] = `http://127.0.0.1:${await freePort()}`;
+    const starting = providerDown || choice ? [] : [stack.startProvider()];
+    starting.push(...Object.keys(stack.offered).map((name) => stack.startOffered(name)));
 
     stack.backends = {};
     for (const kind of new Set(Object.values(routes))) {
@@ -59,7 +64,7 @@ export class Stack {
     for (const { handle, url } of Object.values(stack.backends)) starting.push(ready(handle, () => answers(url)));
     await Promise.all(starting);
 
-    const configuration = { ...stack.configuration({ port, adminPort, routes, lifetimes }), ...extra };
+    const configuration = { ...stack.configuration({ port, adminPort, routes, lifetimes, choice }), ...extra };
     stack.variables = example ? overExample(configuration) : byEnvironment ? variables(configuration) : {};
     const file = example ?? join(dir, 'gateway.yaml');
     // JSON is YAML.
@@ -69,41 +74,49 @@ export class Stack {
     return stack;
   }
 
-  configuration({ port, adminPort, routes, lifetimes }) {
+  configuration({ port, adminPort, routes, lifetimes, choice }) {
     const application = { client_id: 'vestibule', client_secret: this.clientSecret };
     const proxy = { ...application, required_scopes: ['openid', 'email'], lifetimes };
     const remote = { mode: 'remote', required_scopes: ['mcp'], ...(this.remote === 'opaque' && { introspection: { ...application, cache_ttl_seconds: 1 } }) };
+    const mounted = Object.entries(routes).map(([path, kind]) => ({ path, backend: this.backends[kind].url }));
+    const at = (origin) => ({ config_url: `${origin}/.well-known/openid-configuration`, allow_insecure_http: true, timeout_seconds: 3 });
+    const offered = Object.entries(choice ?? {}).map(([name, label]) => [name, { display_name: label, ...at(this.offered[name]), ...application, required_scopes: ['openid', 'email'] }]);
     return {
       version: 1,
       public_url: this.origin,
       listen: `127.0.0.1:${port}`,
       admin_listen: `127.0.0.1:${adminPort}`,
       storage: { backend: 'embedded', path: join(this.dir, 'state') },
-      providers: {
-        example: {
-          config_url: `${this.providerOrigin}/.well-known/openid-configuration`,
-          ...(this.remote ? remote : proxy),
-          allow_insecure_http: true,
-          timeout_seconds: 3,
-          routes: Object.entries(routes).map(([path, kind]) => ({ path, backend: this.backends[kind].url })),
-        },
-      },
+      providers: choice
+        ? { ...Object.fromEntries(offered), staff: { choice: Object.keys(choice), lifetimes, routes: mounted } }
+        : { example: { ...at(this.providerOrigin), ...(this.remote ? remote : proxy), routes: mounted } },
     };
   }
 
   async startProvider() {
-    this.provider = start('provider', process.execPath, [join(HERE, 'fixtures/provider.mjs')], {
-      log: join(this.dir, 'provider.log'),
+    this.provider = await this.startProviderAt(this.providerOrigin, 'provider', `${this.origin}/auth/callback`);
+  }
+
+  /** One of the providers of a choice, with a callback of its own. */
+  async startOffered(name) {
+    this.offering ??= {};
+    this.offering[name] = await this.startProviderAt(this.offered[name], `provider_${name}`, `${this.origin}/auth/callback/${name}`);
+  }
+
+  async startProviderAt(origin, name, callback) {
+    const provider = start(name, process.execPath, [join(HERE, 'fixtures/provider.mjs')], {
+      log: join(this.dir, `${name}.log`),
       env: {
-        PORT: new URL(this.providerOrigin).port,
-        REDIRECT_URIS: `${this.origin}/auth/callback`,
+        PORT: new URL(origin).port,
+        REDIRECT_URIS: callback,
         CLIENT_ID: 'vestibule',
         CLIENT_SECRET: this.clientSecret,
         ACCESS_TOKEN_SECONDS: this.providerTokenSeconds,
         ...(this.remote && { RESOURCE_TOKENS: this.remote }),
       },
     });
-    await ready(this.provider, () => answers(`${this.providerOrigin}/.well-known/openid-configuration`, 200));
+    await ready(provider, () => answers(`${origin}/.well-known/openid-configuration`, 200));
+    return provider;
   }
 
   async startGateway({ withProvider = true } = {}) {
@@ -125,8 +138,8 @@ export class Stack {
   }
 
   /** What the provider's endpoints were asked, oldest first. */
-  async seenByProvider() {
-    return (await fetch(`${this.providerOrigin}/control/seen`)).json();
+  async seenByProvider(origin = this.providerOrigin) {
+    return (await fetch(`${origin}/control/seen`)).json();
   }
 
   /** @param {'unavailable' | 'silent' | 'none'} kind  of trouble at the provider's token endpoint */
@@ -145,7 +158,7 @@ export class Stack {
   }
 
   async close() {
-    const all = [this.gateway, this.provider, ...Object.values(this.backends).map(({ handle }) => handle)];
+    const all = [this.gateway, this.provider, ...Object.values(this.offering ?? {}), ...Object.values(this.backends).map(({ handle }) => handle)];
     await Promise.all(all.filter(Boolean).map((handle) => stop(handle)));
   }
 }

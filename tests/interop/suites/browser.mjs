@@ -1,12 +1,10 @@
 // Headless Chromium does what people do: our consent page, the provider's sign-in, back to the client.
 
-import { createServer } from 'node:http';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { CHROMIUM, FLAGS } from '../lib/chromium.mjs';
+import { CHROMIUM, FLAGS, callbackServer, looksOf, profiles } from '../lib/chromium.mjs';
 import { Person } from '../lib/person.mjs';
-import { freePort } from '../lib/processes.mjs';
 import * as stranger from '../lib/stranger.mjs';
 
 export const title = 'Chromium: consent, sign-in, refusal';
@@ -24,17 +22,7 @@ export async function run({ checks, openStack, screenshots }) {
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
   checks.print(`  (Chromium ${browser.version()})`);
 
-  /** A fresh profile; what its console says about our pages is kept. */
-  const profile = async (options = {}) => {
-    const context = await browser.newContext(options);
-    const complaints = [];
-    context.on('console', (message) => {
-      const serious = message.type() === 'error' || message.type() === 'warning';
-      if (serious && message.location().url.startsWith(stack.origin)) complaints.push(`${message.text()} (${message.location().url})`);
-    });
-    context.on('weberror', (error) => complaints.push(String(error.error())));
-    return { context, complaints };
-  };
+  const profile = profiles(browser, stack.origin);
   const request = () => stranger.authorization(server, client, resource, { redirect_uri: callback.url });
   const shot = (page, name) => page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
   const tools = { checks, stack, server, client, resource, callback, profile, request, shot };
@@ -131,16 +119,7 @@ async function looks({ checks, profile, request, shot }) {
     const page = await context.newPage();
     await page.goto(request().url.href);
     await shot(page, name);
-    const facts = await page.evaluate(() => ({
-      overflow: document.documentElement.scrollWidth > window.innerWidth,
-      language: document.documentElement.lang,
-      title: document.title,
-      headings: document.querySelectorAll('h1').length,
-      // What the text stands on: the body's own colour, or the canvas of the colour scheme.
-      background: [document.body, document.documentElement].map((part) => getComputedStyle(part).backgroundColor).find((color) => color !== 'rgba(0, 0, 0, 0)') ?? 'rgb(255, 255, 255)',
-    }));
-    checks.ok(!facts.overflow && facts.language && facts.title && facts.headings === 1, `${name}: fits, has a language, a title and one heading`, JSON.stringify(facts));
-    if (options.colorScheme === 'dark') checks.ok(luminance(facts.background) < 0.3, `${name}: is dark`, facts.background);
+    await looksOf(page, name, options, checks);
     checks.equal(complaints, [], `${name}: the console is empty`);
     await context.close();
   }
@@ -208,37 +187,6 @@ async function unknownClient({ checks, stack, profile, request, shot }) {
   await context.close();
 }
 
-/** The client's end of the redirect: a page on a port of its own (registered without one). */
-async function callbackServer() {
-  const port = await freePort();
-  const arrived = [];
-  const server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url, `http://127.0.0.1:${port}`);
-    if (pathname === '/callback') arrived.push(searchParams);
-    response.writeHead(pathname === '/callback' ? 200 : 204, { 'content-type': 'text/html' });
-    response.end(pathname === '/callback' ? '<!doctype html><title>Client</title><link rel="icon" href="data:,">You may close this page.' : undefined);
-  });
-  await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${port}/callback`;
-  return {
-    url,
-    waiting: () => arrived.length,
-    next: async (page) => {
-      await page.waitForURL(`${url}?**`);
-      return arrived.shift();
-    },
-    close: () => {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
-}
-
 const refused = (answer) => answer.status() >= 400 && answer.status() < 500;
 const ours = (cookies) => cookies.filter(({ name }) => /vestibule-/.test(name));
 const shown = (cookies) => cookies.map(({ name, sameSite, httpOnly, path }) => `${name} ${sameSite} ${httpOnly} ${path}`).join(', ');
-
-function luminance(color) {
-  const [red, green, blue] = color.match(/[\d.]+/g).map(Number);
-  return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255;
-}
