@@ -17,7 +17,7 @@ use crate::{
     time::Clock,
 };
 
-pub use finding::{Finding, Subject, Verdict};
+pub use finding::{Entry, Finding, Subject, Verdict};
 
 /// Everything that was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

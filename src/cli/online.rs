@@ -1,6 +1,7 @@
 //! `vestibule check --online`: what a survey found, for people and for programs.
 
 use std::{
+    collections::BTreeMap,
     fmt::{self, Write as _},
     io::{IsTerminal as _, stdout},
 };
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::exit;
 use crate::{
     config::{Look, plan::Plan},
-    survey::{self, Subject, Survey, Verdict},
+    survey::{self, Entry, Subject, Survey, Verdict},
     time::Clock,
 };
 
@@ -47,8 +48,11 @@ fn write(text: &mut String, survey: &Survey, colour: bool) -> fmt::Result {
         writeln!(text, "\nonline: provider {} at {}", provider.name, provider.url)?;
         write_findings(text, provider, colour)?;
         writeln!(text, "  enter at the provider:")?;
-        for (label, value) in &provider.enter {
+        for Entry { label, value, place } in &provider.enter {
             writeln!(text, "    {label:ABOUT$}{value}")?;
+            if let Some(place) = place {
+                writeln!(text, "    {:ABOUT$}in {place}", "")?;
+            }
         }
     }
     for backend in &survey.backends {
@@ -68,6 +72,9 @@ fn write_findings(text: &mut String, subject: &Subject, colour: bool) -> fmt::Re
         if let Some(help) = &finding.help {
             writeln!(text, "           help: {help}")?;
         }
+        if let Some(place) = finding.place {
+            writeln!(text, "           there: {place}")?;
+        }
     }
     Ok(())
 }
@@ -81,6 +88,12 @@ const fn sgr(verdict: Verdict) -> u8 {
     }
 }
 
+/// What to enter, by what it is.
+fn entered<'s, V>(subject: &'s Subject, value: impl Fn(&'s Entry) -> Option<V>) -> BTreeMap<String, V> {
+    let named = |entry: &'s Entry| Some((entry.label.replace(' ', "_"), value(entry)?));
+    subject.enter.iter().filter_map(named).collect()
+}
+
 /// A survey for programs.
 pub fn json(survey: &Survey) -> Value {
     let subject = |subject: &Subject| {
@@ -88,7 +101,8 @@ pub fn json(survey: &Survey) -> Value {
             "name": subject.name,
             "url": subject.url,
             "findings": subject.findings,
-            "enter": subject.enter.iter().map(|(label, value)| (label.replace(' ', "_"), value)).collect::<std::collections::BTreeMap<_, _>>(),
+            "enter": entered(subject, |entry| Some(&entry.value)),
+            "enter_where": entered(subject, |entry| entry.place),
         })
     };
     json!({

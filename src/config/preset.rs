@@ -7,11 +7,13 @@
 //! 1. A file in this folder with one `const PRESET`, and a line in [`ALL`].
 //! 2. What is asked of the person is a [`Parameter`]; one that no other provider has is a field of
 //!    `crate::config::document::Provider`, too, and a line in `parameters`.
-//! 3. `examples/<name>/`, with a README; `INSTA_UPDATE=always cargo test --test config` writes the row in
+//! 3. `places`: where in its console the callback URL, the secret and the rest are.
+//! 4. `examples/<name>/`, with a README; `INSTA_UPDATE=always cargo test --test config` writes the row in
 //!    `docs/providers.md`, and the tests say what is forgotten.
 
 mod auth0;
 mod cognito;
+mod console;
 mod descope;
 mod discord;
 mod entra;
@@ -31,6 +33,7 @@ mod workos;
 
 use super::document::Provider;
 
+pub use console::Setting;
 pub(super) use fill::fill;
 pub use parameter::Kind;
 
@@ -77,6 +80,8 @@ pub struct Preset {
     pub email_verified_claim: Option<&'static str>,
     /// Where one enters the callback URL there, and what has to be allowed.
     pub console: &'static str,
+    /// Where exactly each of it is: what one clicks there, one after the other.
+    pub places: &'static [(Setting, &'static str)],
     /// What is different here, for `docs/providers.md`.
     pub quirks: &'static str,
 }
@@ -139,6 +144,7 @@ impl Preset {
         scopes: ScopeNames { prefix: None, aliases: &[], at_token_endpoint: false },
         email_verified_claim: None,
         console: "redirect URIs of the application; grant types authorization_code and refresh_token",
+        places: &[],
         quirks: "",
     };
 
@@ -159,6 +165,11 @@ impl Preset {
             _ => None,
         };
         prefix.filter(|prefix| !prefix.is_empty())
+    }
+
+    /// Where something is set in its console.
+    pub fn place_of(&self, setting: Setting) -> Option<&'static str> {
+        self.places.iter().find(|(known, _)| *known == setting).map(|(_, place)| *place)
     }
 
     /// Its default for a key, as written in the data.

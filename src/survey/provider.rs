@@ -11,11 +11,14 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    finding::{Finding, Subject, Verdict},
+    finding::{Entry, Finding, Subject, Verdict},
     metadata,
 };
 use crate::{
-    config::plan::{Mode, ProviderPlan},
+    config::{
+        plan::{Mode, ProviderPlan},
+        preset::Preset,
+    },
     egress::{Egress, EgressError},
     metrics::Metrics,
     provider::Provider,
@@ -54,7 +57,9 @@ pub(super) async fn survey(plan: &Arc<ProviderPlan>, clock: &Clock, metrics: &Ar
         Err(error) => findings.push(Finding::error("reachable", error.to_string(), "set SSL_CERT_FILE")),
     }
     let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
-    let enter = enter(plan, &offered);
+    let preset = Preset::named(plan.protocol.preset);
+    let enter = enter(plan, &offered).into_iter().map(|(label, value)| Entry::new(label, value, preset)).collect();
+    let findings = findings.into_iter().map(|finding| finding.at(preset)).collect();
     Subject { name: plan.name.clone(), url: plan.source().to_owned(), findings, enter }
 }
 

@@ -6,7 +6,10 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    config::from_yaml,
+    config::{
+        from_yaml,
+        preset::{ALL, Setting},
+    },
     demo::identity_provider::{DemoIdentityProvider, Endpoint, Fault, Options, Running},
     time::Timestamp,
 };
@@ -64,8 +67,9 @@ async fn a_good_provider_is_all_right() {
         "sign-in",
     ];
     assert_eq!(about, all);
-    assert!(subject.enter.contains(&("callback URL", "https://mcp.example.com/auth/callback".to_owned())));
-    assert!(subject.enter.contains(&("grant types", "authorization_code, refresh_token".to_owned())));
+    let entered = |label: &str| subject.enter.iter().find(|entry| entry.label == label).unwrap().value.as_str();
+    assert_eq!(entered("callback URL"), "https://mcp.example.com/auth/callback");
+    assert_eq!(entered("grant types"), "authorization_code, refresh_token");
     assert!(provider.requests(Endpoint::Authorize).is_empty() && provider.requests(Endpoint::Token).is_empty());
 }
 
@@ -205,4 +209,57 @@ async fn an_algorithm_that_the_provider_does_not_have_is_an_error() {
     let provider = provider().await;
     let found = trouble(&plan(&provider, "algorithm: RS256")).await;
     assert!(matches!(&found[..], [(Verdict::Error, "signatures", _)]), "{found:?}");
+}
+
+/// What does not fit says where it is set, in the words of the console that the person has open; what
+/// fits does not.
+#[tokio::test]
+async fn what_does_not_fit_says_where_it_is_set_there() {
+    let provider = provider().await;
+    provider.change_metadata("grant_types_supported", json!(["authorization_code"]));
+    provider.change_metadata("token_endpoint_auth_methods_supported", json!(["private_key_jwt"]));
+    for preset in ALL.into_iter().filter(|preset| preset.default_of("config_url").is_some()) {
+        // The parameters say what the address says.
+        let mut plan = plan(&provider, "required_scopes: [openid]");
+        let mut provider = (*plan.providers[0]).clone();
+        provider.protocol.preset = preset.name;
+        plan.providers = vec![provider.into()];
+        let survey = seen(&plan).await;
+        let [subject] = &survey.providers[..] else { panic!("{survey:?}") };
+        for (about, setting) in [("refresh tokens", Setting::Grants), ("client authentication", Setting::Secret)] {
+            let finding = subject.findings.iter().find(|finding| finding.about == about).unwrap();
+            assert_ne!(finding.verdict, Verdict::Ok);
+            assert_eq!(finding.place, preset.place_of(setting), "{}: {about}", preset.name);
+        }
+        let good = subject.findings.iter().filter(|finding| finding.verdict == Verdict::Ok);
+        assert!(good.into_iter().all(|finding| finding.place.is_none()));
+        let callback = subject.enter.iter().find(|entry| entry.label == "callback URL").unwrap();
+        assert_eq!(callback.place, preset.place_of(Setting::CallbackUrl));
+    }
+}
+
+/// Whatever the survey looks at and somebody sets at the provider has a setting.
+#[test]
+fn every_setting_is_looked_at() {
+    let words = [
+        "reachable",
+        "discovery",
+        "issuer",
+        "application type",
+        "callback URL",
+        "code flow",
+        "grant types",
+        "refresh tokens",
+        "client authentication",
+        "scopes",
+        "audience",
+        "resource",
+        "keys",
+        "signatures",
+        "registration",
+    ];
+    assert!(words.iter().all(|word| Setting::about(word).is_some()));
+    for none in ["clock", "pkce", "endpoints", "revocation", "introspection", "sign-in"] {
+        assert_eq!(Setting::about(none), None, "{none} is set nowhere, or not in one place");
+    }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, fs};
 
 use vestibule::config::{
     self, Loaded, Sources,
-    preset::{ALL, Preset},
+    preset::{ALL, Preset, Setting},
 };
 
 use crate::page;
@@ -95,6 +95,22 @@ fn every_default_arrives_and_names_its_preset() {
             loaded.origins.written(&format!("{at}.display_name")).unwrap().to_string(),
             format!("preset {}", preset.name)
         );
+    }
+}
+
+/// Whoever has the console open finds the two things that everybody has to enter or copy; each place is
+/// said once, in words to click.
+#[test]
+fn every_preset_says_where_things_are_in_its_console() {
+    for preset in ALL.into_iter().filter(|preset| !preset.title.is_empty()) {
+        for setting in [Setting::CallbackUrl, Setting::Secret] {
+            assert!(preset.place_of(setting).is_some(), "{}: {setting:?}", preset.name);
+        }
+        for (index, (setting, place)) in preset.places.iter().enumerate() {
+            assert!(!preset.places[..index].iter().any(|(other, _)| other == setting), "{}: {setting:?}", preset.name);
+            let plain = !place.contains("://") && !place.contains(['\n', '`']) && !place.contains("  ");
+            assert!(plain && place.contains(" > "), "{}: {place}", preset.name);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Amazon Cognito user pools.
 //! <https://docs.aws.amazon.com/cognito/latest/developerguide/federation-endpoints.html>
 
-use super::{Audience, Kind, Parameter, Preset};
+use super::{Audience, Kind, Parameter, Preset, Setting};
 
 pub(super) const PRESET: Preset = Preset {
     name: "cognito",
@@ -33,6 +33,20 @@ pub(super) const PRESET: Preset = Preset {
     },
     console: "Allowed callback URLs of the app client, under Login pages; grant type Authorization code; the pool needs a \
               domain for its sign-in page",
+    places: &[
+        (Setting::Address, "User pools > the pool > Overview > User pool ID"),
+        (Setting::Application, "User pools > the pool > App clients > Create app client > Traditional web application"),
+        (
+            Setting::CallbackUrl,
+            "User pools > the pool > App clients > the client > Login pages > Allowed callback URLs",
+        ),
+        (Setting::Grants, "User pools > the pool > App clients > the client > Login pages > OAuth grant types"),
+        (Setting::Secret, "User pools > the pool > App clients > the client > App client information > Client secret"),
+        (
+            Setting::Scopes,
+            "User pools > the pool > App clients > the client > Login pages > OpenID Connect scopes and Custom scopes; new ones under Branding > Domain > Resource servers",
+        ),
+    ],
     quirks: "The discovery document is in the region, the sign-in page at the pool's domain, which the document names. Access \
              tokens have no `aud`, so that an `audience` cannot be checked: the ID token says who signed in. A refresh token \
              comes without `offline_access`. `email_verified` may be a text.",

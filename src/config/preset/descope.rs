@@ -1,6 +1,6 @@
 //! Descope. <https://docs.descope.com/identity-federation>
 
-use super::{Kind, Parameter, Preset};
+use super::{Kind, Parameter, Preset, Setting};
 
 pub(super) const PRESET: Preset = Preset {
     name: "descope",
@@ -25,6 +25,11 @@ pub(super) const PRESET: Preset = Preset {
     ],
     hosts: &["descope.com"],
     console: "Redirect URLs of an OIDC application, under Applications",
+    places: &[
+        (Setting::Address, "Project > Settings > Project ID"),
+        (Setting::CallbackUrl, "Applications > the application > OIDC > Redirect URLs"),
+        (Setting::Secret, "Company > Access Keys"),
+    ],
     quirks: "The project's own application (`client_id` is the project's id, the secret an access key). For an inbound app, or \
              an MCP server, write the discovery URL that the console shows as `config_url`.",
     ..Preset::GENERIC

@@ -1,6 +1,6 @@
 //! Discord. <https://docs.discord.com/developers/topics/oauth2>
 
-use super::{Audience, Preset};
+use super::{Audience, Preset, Setting};
 
 pub(super) const PRESET: Preset = Preset {
     name: "discord",
@@ -18,6 +18,14 @@ pub(super) const PRESET: Preset = Preset {
     hosts: &["discord.com"],
     audience: Audience::Never { why: "Discord's access tokens are opaque" },
     console: "Redirects of the application, under OAuth2",
+    places: &[
+        (Setting::Application, "Developer Portal > Applications > the application > OAuth2 > Client information"),
+        (Setting::CallbackUrl, "Developer Portal > Applications > the application > OAuth2 > Redirects"),
+        (
+            Setting::Secret,
+            "Developer Portal > Applications > the application > OAuth2 > Client information > Reset Secret",
+        ),
+    ],
     quirks: "OAuth 2.0 alone: the API `/users/@me` says who signed in. `verified` says whether the address is theirs.",
     ..Preset::GENERIC
 };

@@ -1,7 +1,7 @@
 //! Microsoft Entra ID (Azure AD), endpoints of version 2.0.
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow>
 
-use super::{Kind, Parameter, Preset, ScopeNames};
+use super::{Kind, Parameter, Preset, ScopeNames, Setting};
 
 pub(super) const PRESET: Preset = Preset {
     name: "entra",
@@ -39,6 +39,18 @@ pub(super) const PRESET: Preset = Preset {
     email_verified_claim: Some("xms_edov"),
     console: "Redirect URIs of the platform Web, under Authentication; a secret under Certificates & secrets; the scopes \
               under Expose an API",
+    places: &[
+        (Setting::Address, "Overview > Directory (tenant) ID"),
+        (Setting::Application, "App registrations > the application > Authentication > Add a platform > Web"),
+        (Setting::CallbackUrl, "App registrations > the application > Authentication > Web > Redirect URIs"),
+        (Setting::Grants, "App registrations > the application > API permissions > Microsoft Graph > offline_access"),
+        (Setting::Secret, "App registrations > the application > Certificates & secrets > Client secrets"),
+        (Setting::Scopes, "App registrations > the application > Expose an API > Scopes defined by this API"),
+        (
+            Setting::Audience,
+            "App registrations > the application > Expose an API > Application ID URI, and Manifest > requestedAccessTokenVersion: 2",
+        ),
+    ],
     quirks: "One tenant, by its id: with `common`, `organizations` or `consumers` anybody's tenant could say who signs in. \
              Scopes other than OpenID Connect's are sent as `{identifier_uri}/scope` (default `api://{client_id}`; \
              `identifier_uri: off` sends them as they are) and come back short. The token endpoint is asked for the API's scopes \

@@ -1,6 +1,6 @@
 //! `WorkOS` Connect (`AuthKit`). <https://workos.com/docs/reference/workos-connect>
 
-use super::{Kind, Parameter, Preset};
+use super::{Kind, Parameter, Preset, Setting};
 
 pub(super) const PRESET: Preset = Preset {
     name: "workos",
@@ -14,6 +14,12 @@ pub(super) const PRESET: Preset = Preset {
     defaults: &[("config_url", "https://{authkit_domain}/.well-known/openid-configuration")],
     hosts: &["authkit.app"],
     console: "Redirect URIs of a Connect OAuth application",
+    places: &[
+        (Setting::Address, "Domains > AuthKit domain"),
+        (Setting::Application, "Connect > Applications > Create application > OAuth"),
+        (Setting::CallbackUrl, "Connect > Applications > the application > Redirect URIs"),
+        (Setting::Secret, "Connect > Applications > the application > Credentials"),
+    ],
     quirks: "The application is a Connect OAuth application, not the environment's own. No `audience` is needed.",
     ..Preset::GENERIC
 };
