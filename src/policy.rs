@@ -49,17 +49,30 @@ pub fn check(policy: &PolicyPlan, identity: &Identity) -> Result<(), Denied> {
 pub fn check_all(provider: &ProviderPlan, route: Option<&PolicyPlan>, identity: &Identity) -> Result<(), Denied> {
     let mut own = [Some(&provider.policy), route].into_iter().flatten();
     own.try_for_each(|policy| check(policy, identity))?;
+    tenant(provider, identity).map_or(Ok(()), |verdict| verdict.result.map(drop))?;
     if !provider.is_choice() {
         return Ok(());
     }
     let name = identity.provider.as_deref();
     match provider.choice.iter().find(|member| Some(member.name.as_str()) == name) {
-        Some(member) => check(&member.policy, &identity.at_its_provider()),
+        Some(member) => {
+            tenant(member, identity).map_or(Ok(()), |verdict| verdict.result.map(drop))?;
+            check(&member.policy, &identity.at_its_provider())
+        }
         None => Err(Denied {
             kind: RuleKind::Named,
             reason: "the provider where this person signed in is not offered any more".to_owned(),
         }),
     }
+}
+
+/// Whether the person's organisation is one of those that may say who signs in, if there is a list. At
+/// sign-in the provider's tokens are held to it as well; this is what a change of the list means for
+/// people who are signed in.
+pub fn tenant(provider: &ProviderPlan, identity: &Identity) -> Option<Verdict> {
+    let tenants = provider.protocol.tenants.as_ref()?;
+    let rule = ClaimRule { claim: tenants.claim.to_owned(), any: tenants.allowed.clone() };
+    Some(Verdict { keys: vec!["allowed_tenants".to_owned()], result: holds(&rule, identity, RuleKind::Claim) })
 }
 
 /// Every rule's verdict.

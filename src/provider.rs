@@ -20,6 +20,7 @@ mod login;
 mod metadata;
 mod renew;
 mod scope;
+mod tenant;
 mod token_answer;
 pub mod tokens;
 mod user_api;

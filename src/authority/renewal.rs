@@ -157,7 +157,7 @@ impl Renewer {
     ) -> Result<Sealed<GrantRecord>, ProviderTokenError> {
         match self.tokens.renew(&record.value.tokens).await {
             // Another person's ID token: nothing of this grant is theirs.
-            Ok(Renewal { identity: Some(identity), .. }) if identity.subject != record.value.identity.subject => {
+            Ok(Renewal { identity: Some(identity), .. }) if is_another(&identity, &record.value.identity) => {
                 tracing::error!(grant = state.id.as_str(), "the provider renewed a grant for somebody else; it ends");
                 self.grants.revoke(&state.id, RevocationInitiator::Policy).await?;
                 Err(ProviderTokenError::Ended)
@@ -221,6 +221,11 @@ impl Renewer {
         }
         Err(ProviderTokenError::Unavailable)
     }
+}
+
+/// OpenID Connect Core section 12.2.
+fn is_another(now: &Identity, before: &Identity) -> bool {
+    (&now.issuer, &now.subject) != (&before.issuer, &before.subject)
 }
 
 /// What the provider says now, and of an address or a name what it said before if it is silent now: those

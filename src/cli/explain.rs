@@ -72,6 +72,8 @@ pub(super) fn explain(sources: &Sources, route: &str, chosen: Option<&str>, clai
     let mut rules = lines(&policy::explain(&provider.policy, &identity), &format!("{at}.policy"), &loaded.origins);
     let at = format!("{at}.routes[{index}].policy");
     rules.extend(lines(&policy::explain(&plan.policy, &identity), &at, &loaded.origins));
+    let tenants: Vec<_> = policy::tenant(source, &identity).into_iter().collect();
+    rules.extend(lines(&tenants, &format!("providers.{}", source.name), &loaded.origins));
     if let Some(member) = member {
         let verdicts = policy::explain(&member.policy, &identity.at_its_provider());
         rules.extend(lines(&verdicts, &format!("providers.{}.policy", member.name), &loaded.origins));

@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub use policy::{ClaimRule, People, PolicyPlan};
-pub use protocol::{EmailVerified, EndpointsPlan, IdentityPlan, ProtocolPlan, ScopeNames};
+pub use protocol::{EmailVerified, EndpointsPlan, IdentityPlan, ProtocolPlan, ScopeNames, TenantsPlan};
 
 /// Where our own endpoints are, below each mount. Besides these: the callback
 /// ([`ProviderPlan::redirect_path`]) and everything in `/.well-known/`.

@@ -36,6 +36,7 @@ use super::document::Provider;
 pub use console::Setting;
 pub(super) use fill::fill;
 pub use parameter::Kind;
+pub(super) use parameter::tenant_id;
 
 /// Every preset, generic ones first.
 pub const ALL: [&Preset; 16] = [
@@ -76,6 +77,8 @@ pub struct Preset {
     pub refuses_resource: Option<&'static str>,
     /// How it names scopes.
     pub scopes: ScopeNames,
+    /// How it serves several organisations from one place, each with an issuer of its own.
+    pub tenants: Option<Tenants>,
     /// The claim that says whether an e-mail address is verified, if it is not `email_verified`.
     pub email_verified_claim: Option<&'static str>,
     /// Where one enters the callback URL there, and what has to be allowed.
@@ -118,6 +121,23 @@ pub enum Audience {
     },
 }
 
+/// How a provider serves several organisations from one place.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tenants {
+    /// The parameter that names one of them, or the place that they share.
+    pub parameter: &'static str,
+    /// Its value for the place that organisations share.
+    pub shared: &'static str,
+    /// Its value for the place where personal accounts may sign in, too.
+    pub with_personal: &'static str,
+    /// The organisation of personal accounts.
+    pub personal: &'static str,
+    /// The claim that names a token's organisation.
+    pub claim: &'static str,
+    /// What stands for it in the issuer of the shared place.
+    pub placeholder: &'static str,
+}
+
 /// How a provider names scopes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ScopeNames {
@@ -142,6 +162,7 @@ impl Preset {
         audience: Audience::Optional,
         refuses_resource: None,
         scopes: ScopeNames { prefix: None, aliases: &[], at_token_endpoint: false },
+        tenants: None,
         email_verified_claim: None,
         console: "redirect URIs of the application; grant types authorization_code and refresh_token",
         places: &[],

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     authority::{AnswerError, ClientAnswer, Duplicate, IssueError, Parameters},
-    metrics::outcome::{Callback, SealedKind},
+    metrics::outcome::{Callback, Denial, SealedKind},
     provider::{CallbackParameters, LoginError, Provider, tokens::GivenBy},
     seal::Purpose,
     secret::equal,
@@ -166,6 +166,11 @@ async fn finish(
         }
         Ok(Response::Code(callback)) => match signed_in(mount, provider, pending, &callback, told).await {
             Ok(answer) => (Callback::Ok, End::Client(answer)),
+            Err(Failure::Login(error @ LoginError::ForeignTenant(_))) => {
+                mount.metrics.denied(Denial::Claim);
+                told.reason = Some(error.to_string());
+                (error.outcome(), may_not_pass(mount, provider, pending, &error.to_string()))
+            }
             Err(Failure::Login(error)) => {
                 tracing::warn!(provider = provider.plan().name, %error, "a sign-in failed");
                 told.reason = Some(error.to_string());
@@ -213,15 +218,7 @@ fn issue_failed(mount: &Mount, provider: &Provider, pending: &PendingLogin, erro
         IssueError::Expired => (Callback::StateExpired, End::Person(Box::new(Problem::login_expired()))),
         // Its redirect URI is not known to be good any more: nobody is sent there (AS-43).
         IssueError::ClientGone => (Callback::PolicyDenied, End::Person(Box::new(Problem::client_gone()))),
-        IssueError::Denied(denied) => {
-            let declined = mount.authority.decline(
-                &pending.transaction,
-                AnswerError::AccessDenied,
-                "this account may not use this server",
-            );
-            let problem = Problem::may_not_pass(&provider.plan().display_name, &denied.reason, &declined);
-            (Callback::PolicyDenied, End::Person(Box::new(problem)))
-        }
+        IssueError::Denied(denied) => (Callback::PolicyDenied, may_not_pass(mount, provider, pending, &denied.reason)),
         IssueError::ResourceGone => decline(Callback::PolicyDenied, AnswerError::InvalidTarget),
         error => {
             tracing::error!(provider = mount.plan.name, %error, "no code could be issued");
@@ -235,6 +232,16 @@ fn issue_failed(mount: &Mount, provider: &Provider, pending: &PendingLogin, erro
             )
         }
     }
+}
+
+/// Somebody signed in, and is none of those who may.
+fn may_not_pass(mount: &Mount, provider: &Provider, pending: &PendingLogin, reason: &str) -> End {
+    let declined = mount.authority.decline(
+        &pending.transaction,
+        AnswerError::AccessDenied,
+        "this account may not use this server",
+    );
+    End::Person(Box::new(Problem::may_not_pass(&provider.plan().display_name, reason, &declined)))
 }
 
 /// RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207.
@@ -271,6 +278,7 @@ const fn login_error(error: &LoginError) -> (AnswerError, &'static str) {
         LoginError::Unavailable(_) => {
             (AnswerError::TemporarilyUnavailable, "the identity provider cannot be reached right now")
         }
+        LoginError::ForeignTenant(_) => (AnswerError::AccessDenied, "this account may not use this server"),
         LoginError::PolicyDenied { .. } => {
             (AnswerError::AccessDenied, "the identity provider did not grant what this server requires")
         }

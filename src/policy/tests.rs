@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::config::plan::TenantsPlan;
 
 fn person(claims: &Value) -> Identity {
     Identity {
@@ -30,6 +31,38 @@ fn rule(claim: &str, any: &[&str]) -> ClaimRule {
 
 fn kind(policy: &PolicyPlan, identity: &Identity) -> Option<RuleKind> {
     check(policy, identity).err().map(|denied| denied.kind)
+}
+
+/// What a shorter list of tenants means for people who are signed in; a person of no tenant is in none.
+#[test]
+fn a_tenant_that_is_not_allowed_any_more_does_not_pass() {
+    let with = |more: &str| {
+        let routes = "routes: [{ path: /mcp, backend: 'http://127.0.0.1:9' }]";
+        let text = format!(
+            "public_url: https://mcp.example.com\nproviders:\n  one: {{ preset: entra, client_id: a, {more}, {routes} }}\n"
+        );
+        ProviderPlan::clone(&crate::config::from_yaml(&text, &[]).unwrap().providers[0])
+    };
+    let mut provider = with("tenant_id: 3d1e2f9a-5c1b-4e0e-9a53-6b1c4a0d8f11");
+    let ada = |tid: Value| person(&json!({ "tid": tid }));
+    assert_eq!(check_all(&provider, None, &ada(json!("one"))), Ok(()), "no list, no rule");
+    provider.protocol.tenants = Some(TenantsPlan {
+        claim: "tid",
+        placeholder: "{tenantid}",
+        allowed: vec!["one".to_owned(), "two".to_owned()],
+    });
+    let passes = |identity: &Identity| check_all(&provider, None, identity).map_err(|denied| denied.kind);
+    assert_eq!(passes(&ada(json!("one"))), Ok(()));
+    for other in [json!("three"), json!("ONE"), json!(null), json!({ "one": 1 })] {
+        assert_eq!(passes(&ada(other)), Err(RuleKind::Claim));
+    }
+    assert_eq!(passes(&person(&json!({}))), Err(RuleKind::Claim));
+    // In a choice, the list is that of the provider where the person signed in.
+    let mut choice = with("tenant_id: 3d1e2f9a-5c1b-4e0e-9a53-6b1c4a0d8f11");
+    choice.choice = vec![std::sync::Arc::new(provider.clone())];
+    let by = |tid: &str| Identity { provider: Some(provider.name.clone()), ..ada(json!(tid)) };
+    assert_eq!(check_all(&choice, None, &by("two")), Ok(()));
+    assert_eq!(check_all(&choice, None, &by("three")).unwrap_err().kind, RuleKind::Claim);
 }
 
 #[test]

@@ -123,6 +123,11 @@ pub(super) enum DiscoveryError {
         document_of(issuer)
     )]
     IssuerMismatch { url: Url, issuer: String },
+    /// With several tenants configured, it is the document of one.
+    #[error(
+        "the issuer is `{issuer}`, with no `{placeholder}` in it: `allowed_tenants` needs the place that tenants share"
+    )]
+    NotShared { issuer: String, placeholder: String },
     /// A member is missing that sign-in needs.
     #[error("the metadata has no `{0}`")]
     Missing(&'static str),

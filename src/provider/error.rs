@@ -36,6 +36,9 @@ pub enum LoginError {
     /// The user API does not say who signed in.
     #[error("the identity provider's user API does not say who signed in: {0}")]
     UserApi(String),
+    /// Somebody of an organisation that may not sign people in here.
+    #[error("the identity provider's ID token is for nobody who may sign in: {0}")]
+    ForeignTenant(String),
     /// The provider granted less than the configuration demands.
     #[error("the identity provider did not grant: {missing}")]
     PolicyDenied {
@@ -70,7 +73,7 @@ impl LoginError {
             Self::AccessTokenInvalid(_) => Callback::AccessTokenInvalid,
             Self::NonceMismatch => Callback::NonceMismatch,
             Self::UserinfoFailed | Self::UserApi(_) => Callback::UserinfoFailed,
-            Self::PolicyDenied { .. } => Callback::PolicyDenied,
+            Self::ForeignTenant(_) | Self::PolicyDenied { .. } => Callback::PolicyDenied,
         }
     }
 }

@@ -172,6 +172,6 @@ impl Provider {
             Some(Value::Bool(false)) => return Err(AccessTokenError::Inactive),
             _ => return Err(failed(clean("the answer has no `active`"))),
         }
-        Facts::read(members, false, &known.issuer, plan, self.clock.now()).map(Arc::new)
+        Facts::read(members, false, self.issuers(&known), plan, self.clock.now()).map(Arc::new)
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use openidconnect::{
-    AuthorizationCode, ClaimsVerificationError, ClientId, Nonce, NonceVerifier, PkceCodeVerifier,
+    AuthorizationCode, ClaimsVerificationError, ClientId, IssuerUrl, Nonce, NonceVerifier, PkceCodeVerifier,
     SignatureVerificationError, TokenResponse,
     core::{CoreIdToken, CoreIdTokenVerifier},
 };
@@ -20,6 +20,7 @@ use super::{
     discovery::{Discovered, IdTokens, Iss, Says},
     error::{LoginError, TokenFailure, clean},
     keys::KeySet,
+    tenant::{Issuers, TenantError},
     token_answer::TokenAnswer,
     tokens::ProviderTokens,
 };
@@ -92,7 +93,7 @@ impl Provider {
         callback: &CallbackParameters,
     ) -> Result<(Identity, ProviderTokens), LoginError> {
         let known = self.ready().await.map_err(LoginError::Unavailable)?;
-        check_iss(&known, callback.iss.as_deref())?;
+        check_iss(&known, self.issuers(&known), callback.iss.as_deref())?;
         let response = self.exchange(&known, login, callback).await?;
         match &known.says {
             Says::IdToken(id_tokens) => self.by_id_token(&known, id_tokens, login, &response).await,
@@ -118,10 +119,11 @@ impl Provider {
         })?;
         self.verify(known, id_tokens, id_token, &Nonce::new(login.nonce.clone())).await?;
         let verified = self.plan.protocol.email_verified_claim;
-        let mut identity = claims::payload(&id_token.to_string())
-            .map(|claims| claims::with_verified_email(claims, verified))
-            .and_then(|claims| claims::identity(&known.issuer, claims, &self.plan.needed_claims))
-            .map_err(|error: ClaimsError| LoginError::IdTokenInvalid(error.to_string()))?;
+        let invalid = |error: ClaimsError| LoginError::IdTokenInvalid(error.to_string());
+        let claims = claims::payload(&id_token.to_string()).map_err(invalid)?;
+        let issuer = self.issuers(known).of(&claims).map_err(|error| foreign(&error))?;
+        let claims = claims::with_verified_email(claims, verified);
+        let mut identity = claims::identity(&issuer, claims, &self.plan.needed_claims).map_err(invalid)?;
         let tokens = self.tokens(known, response, None).map_err(LoginError::ExchangeFailed)?;
         self.check_granted(tokens.scopes.as_ref())?;
         self.check_given(&tokens).await?;
@@ -176,7 +178,14 @@ impl Provider {
             return None;
         }
         let claims = claims::payload(&id_token.to_string()).ok()?;
-        claims::identity(&known.issuer, claims, &self.plan.needed_claims).ok()
+        let issuer = self.issuers(known).of(&claims).ok()?;
+        let claims = claims::with_verified_email(claims, self.plan.protocol.email_verified_claim);
+        claims::identity(&issuer, claims, &self.plan.needed_claims).ok()
+    }
+
+    /// What tokens have to name as their issuer.
+    pub(super) fn issuers<'p>(&'p self, known: &'p Discovered) -> Issuers<'p> {
+        Issuers::new(known.issuer.as_str(), self.plan.protocol.tenants.as_ref())
     }
 
     /// OpenID Connect Core section 3.1.3.7, with one look for new keys.
@@ -188,7 +197,15 @@ impl Provider {
         nonce: impl NonceVerifier + Copy,
     ) -> Result<(), LoginError> {
         let keys = self.keys.current().ok_or_else(|| LoginError::Unavailable("its keys are not known".to_owned()))?;
-        let mut result = self.check_id_token(known, id_tokens, id_token, nonce, &keys);
+        // The issuer is filled in with what the token says of itself; who may say that is asked once the
+        // signature and everything else is good.
+        let issuers = self.issuers(known);
+        let claims =
+            claims::payload(&id_token.to_string()).map_err(|error| LoginError::IdTokenInvalid(error.to_string()))?;
+        let issuer = issuers.of(&claims).map_err(|error| LoginError::IdTokenInvalid(error.to_string()))?;
+        let issuer =
+            IssuerUrl::new(issuer.into_owned()).map_err(|error| LoginError::IdTokenInvalid(error.to_string()))?;
+        let mut result = self.check_id_token(&issuer, id_tokens, id_token, nonce, &keys);
         if matches!(
             result,
             Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey))
@@ -196,7 +213,7 @@ impl Provider {
             let newer =
                 self.keys.after_unknown_kid(&keys, &id_tokens.jwks_uri, &self.http, &self.clock, &self.metrics).await;
             if let Some(newer) = newer.newer() {
-                result = self.check_id_token(known, id_tokens, id_token, nonce, &newer);
+                result = self.check_id_token(&issuer, id_tokens, id_token, nonce, &newer);
             }
         }
         result.map_err(|error| match error {
@@ -205,12 +222,13 @@ impl Provider {
                 LoginError::IdTokenInvalid(format!("its signature: {}", clean(&error.to_string())))
             }
             error => LoginError::IdTokenInvalid(clean(&error.to_string())),
-        })
+        })?;
+        issuers.allows(&claims).map_err(|error| foreign(&error))
     }
 
     fn check_id_token(
         &self,
-        known: &Discovered,
+        issuer: &IssuerUrl,
         id_tokens: &IdTokens,
         id_token: &CoreIdToken,
         nonce: impl NonceVerifier + Copy,
@@ -218,7 +236,7 @@ impl Provider {
     ) -> Result<(), ClaimsVerificationError> {
         let client_id = ClientId::new(self.plan.client_id.clone());
         // The verifier for public clients: it has no secret that a symmetric signature could use.
-        let verifier = CoreIdTokenVerifier::new_public_client(client_id, known.issuer.clone(), keys.keys.clone())
+        let verifier = CoreIdTokenVerifier::new_public_client(client_id, issuer.clone(), keys.keys.clone())
             .set_allowed_algs(id_tokens.algorithms.iter().cloned())
             .set_other_audience_verifier_fn(|_| true)
             .set_time_fn(|| (UNIX_EPOCH + Duration::from_secs(self.clock.now().0)).into());
@@ -269,10 +287,14 @@ impl Provider {
     }
 }
 
+fn foreign(error: &TenantError) -> LoginError {
+    LoginError::ForeignTenant(error.to_string())
+}
+
 /// RFC 9207 section 2.4: the same text, byte for byte.
-fn check_iss(known: &Discovered, iss: Option<&str>) -> Result<(), LoginError> {
+fn check_iss(known: &Discovered, issuers: Issuers<'_>, iss: Option<&str>) -> Result<(), LoginError> {
     match iss {
-        Some(iss) if iss == known.issuer.as_str() => Ok(()),
+        Some(iss) if issuers.include(iss) => Ok(()),
         Some(_) if known.iss == Iss::Unknown => Ok(()),
         None if known.iss != Iss::Required => Ok(()),
         _ => Err(LoginError::IssMismatch),

@@ -62,8 +62,14 @@ impl Document {
     pub(super) fn read(&self, plan: &ProviderPlan) -> Result<Metadata, DiscoveryError> {
         let written = &plan.protocol.endpoints;
         let mut members = self.0.clone();
-        if let (Some(url), None) = (&plan.config_url, &written.issuer) {
-            check_issuer(url, members.get("issuer"))?;
+        match (&plan.protocol.tenants, &plan.config_url) {
+            (Some(tenants), url) => {
+                let issuer = written.issuer.as_deref().or_else(|| members.get("issuer")?.as_str());
+                let whose = url.as_ref().filter(|_| written.issuer.is_none());
+                check_shared_issuer(issuer, tenants.placeholder, whose)?;
+            }
+            (None, Some(url)) if written.issuer.is_none() => check_issuer(url, members.get("issuer"))?,
+            (None, _) => {}
         }
         let over = [
             ("issuer", written.issuer.as_deref()),
@@ -95,6 +101,20 @@ fn check_issuer(url: &Url, issuer: Option<&Value>) -> Result<(), DiscoveryError>
         Ok(())
     } else {
         Err(DiscoveryError::IssuerMismatch { url: url.clone(), issuer: issuer.to_owned() })
+    }
+}
+
+/// An issuer for every organisation, each with one name in it; `url`: where the document of all of them was.
+fn check_shared_issuer(issuer: Option<&str>, placeholder: &str, url: Option<&Url>) -> Result<(), DiscoveryError> {
+    let issuer = issuer.unwrap_or_default();
+    let shared = || DiscoveryError::NotShared { issuer: issuer.to_owned(), placeholder: placeholder.to_owned() };
+    let document = document_of(issuer);
+    let (before, after) = document.split_once(placeholder).ok_or_else(shared)?;
+    let Some(url) = url else { return Ok(()) };
+    let place = url.as_str().strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    match place {
+        Some(place) if !place.is_empty() && !place.contains(['/', '?', '#']) => Ok(()),
+        _ => Err(DiscoveryError::IssuerMismatch { url: url.clone(), issuer: issuer.to_owned() }),
     }
 }
 

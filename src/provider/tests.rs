@@ -10,3 +10,4 @@ mod protocol;
 mod quirks;
 mod readiness;
 mod renew;
+mod tenants;

@@ -74,10 +74,19 @@ fn issuer(document: &Value, plan: &ProviderPlan) -> Finding {
     if let Some(issuer) = &plan.protocol.endpoints.issuer {
         return Finding::ok("issuer", format!("{issuer}, as configured"));
     }
+    let shared = plan.protocol.tenants.as_ref().map(|tenants| tenants.placeholder);
     let Some(issuer) = document.get("issuer").and_then(Value::as_str) else {
         let help = "is config_url the address of an OpenID Connect discovery document?";
         return Finding::error("issuer", "the document names no issuer", help);
     };
+    if let Some(placeholder) = shared {
+        return if issuer.contains(placeholder) {
+            Finding::ok("issuer", format!("{issuer}, one for each of `allowed_tenants`"))
+        } else {
+            let help = "remove `config_url`, or `allowed_tenants`";
+            Finding::error("issuer", format!("{issuer} is one tenant's"), help)
+        };
+    }
     let its_document = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     if Url::parse(&its_document).is_ok_and(|url| Some(url) == plan.config_url) {
         return Finding::ok("issuer", issuer);

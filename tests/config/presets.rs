@@ -204,6 +204,27 @@ fn entra_scopes_have_no_prefix_if_it_is_off() {
     assert_eq!(prefix("    identifier_uri: off\n"), None);
 }
 
+/// The list is enough: where those tenants sign in is known.
+#[test]
+fn several_tenants_share_a_place() {
+    const ONE: &str = "3d1e2f9a-5c1b-4e0e-9a53-6b1c4a0d8f11";
+    const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+    let entra = |more: &str| plan(&format!("    preset: entra\n{more}")).unwrap().providers[0].clone();
+    for (more, place, allowed) in [
+        (format!("    allowed_tenants: [{}]\n", ONE.to_uppercase()), "organizations", &[ONE][..]),
+        (format!("    allowed_tenants: {ONE},{PERSONAL}\n"), "common", &[ONE, PERSONAL]),
+        (format!("    tenant_id: common\n    allowed_tenants: [{ONE}]\n"), "common", &[ONE]),
+        (format!("    tenant_id: organizations\n    allowed_tenants: [{ONE}]\n"), "organizations", &[ONE]),
+    ] {
+        let provider = entra(&more);
+        let url = format!("https://login.microsoftonline.com/{place}/v2.0/.well-known/openid-configuration");
+        assert_eq!(provider.source(), url, "{more}");
+        assert_eq!(provider.protocol.tenants.as_ref().unwrap().allowed, allowed);
+        assert!(provider.needed_claims.contains(&"tid".to_owned()));
+    }
+    assert_eq!(entra(&format!("    tenant_id: {ONE}\n")).protocol.tenants, None);
+}
+
 /// With a known host and no preset, a person learns what they miss; nothing changes.
 #[test]
 fn a_known_host_is_recognised() {

@@ -212,6 +212,7 @@ pub(super) fn refuse_in_remote_mode(at: &str, provider: &Provider, report: &mut 
         ("client_id", provider.client_id.is_some(), APPLICATION),
         ("client_secret", provider.client_secret.is_some(), APPLICATION),
         ("token_endpoint_auth_method", provider.token_endpoint_auth_method.is_some(), APPLICATION),
+        ("allowed_tenants", provider.allowed_tenants.is_some(), "clients look for one issuer there"),
         ("verify_id_token", provider.verify_id_token.is_some(), "an ID token is for a client, never for a server"),
         ("valid_scopes", provider.valid_scopes.is_some(), "what clients may ask for is said there"),
         ("redirect_path", provider.redirect_path.is_some(), SIGN_IN),

@@ -148,7 +148,7 @@ impl Whole<'_> {
             lifetimes: mounted.lifetimes,
             timeout: DEFAULT_TIMEOUT,
             allow_insecure_http: false,
-            needed_claims: needed_claims(&self.policy, &routes),
+            needed_claims: needed_claims(None, &self.policy, &routes),
             policy: self.policy,
             routes,
         };

@@ -15,8 +15,8 @@ use crate::{
         diagnostic::{closest, one_of},
         document::{Provider, Scalar},
         origin::child,
-        plan::{ProtocolPlan, ScopeNames},
-        preset::Preset,
+        plan::{ProtocolPlan, ScopeNames, TenantsPlan},
+        preset::{Preset, tenant_id},
     },
     oauth::JwsAlgorithm,
 };
@@ -59,6 +59,7 @@ pub(super) fn compile(
             aliases: preset.scopes.aliases.to_vec(),
             at_token_endpoint: preset.scopes.at_token_endpoint,
         },
+        tenants: tenants(&child(at, "allowed_tenants"), provider, preset, report),
         email_verified_claim: preset.email_verified_claim,
         endpoints: place.endpoints.clone(),
         strict,
@@ -93,6 +94,26 @@ pub(super) fn compile(
         ),
         identity: identity::compile(&identity_at, &provider.identity, says, place.allow_insecure_http, report),
     }
+}
+
+/// Whoever is in it says who signs in here: an empty list, or one that names everybody, is never meant.
+fn tenants(at: &str, provider: &Provider, preset: &'static Preset, report: &mut Report<'_>) -> Option<TenantsPlan> {
+    let (written, of) = (provider.allowed_tenants.as_ref()?, preset.tenants.as_ref()?);
+    let allowed = list(at, Some(written), report, |text| {
+        tenant_id(text).ok_or_else(|| {
+            let help = "write the ids, from each one's Entra admin centre under Overview > Tenant ID";
+            Refusal::new("is not the id of a tenant", help)
+        })
+    });
+    if value::items(written).is_ok_and(|items| items.is_empty()) {
+        report.error(at, "is empty, so nobody could sign in").help("write the ids of the tenants whose people may");
+    }
+    for (index, tenant) in allowed.iter().enumerate() {
+        if allowed.iter().take(index).any(|before| before == tenant) {
+            report.error(at, "holds a tenant twice").offending(tenant).help("remove one of them");
+        }
+    }
+    Some(TenantsPlan { claim: of.claim, placeholder: of.placeholder, allowed })
 }
 
 fn lifetime(at: &str, written: Option<&Scalar>, report: &mut Report<'_>) -> Option<Duration> {

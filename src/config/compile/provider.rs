@@ -87,6 +87,7 @@ pub(super) fn compile(
     let callback = mounted.redirect_path.as_deref().filter(|_| mode == Mode::Proxy);
     let claims = mounted.claims(name, &at, callback).filter(|_| choice.is_none());
     let limits = provider.valid_scopes.is_some().then(|| scopes.valid.clone());
+    let tenant = protocol.tenants.as_ref().map(|tenants| tenants.claim);
     let plan = || {
         let (mount, redirect_path, public_url) = (mounted.mount?, mounted.redirect_path?, public_url?);
         let routes = mounted.routes?;
@@ -119,7 +120,7 @@ pub(super) fn compile(
             lifetimes: mounted.lifetimes,
             timeout,
             allow_insecure_http: place.allow_insecure_http,
-            needed_claims: needed_claims(&policy, &routes),
+            needed_claims: needed_claims(tenant, &policy, &routes),
             policy,
             routes,
         })
@@ -128,8 +129,8 @@ pub(super) fn compile(
 }
 
 /// The names of the claims that rules look at; of a path, its first name, and the whole.
-pub(super) fn needed_claims(policy: &PolicyPlan, routes: &[Arc<RoutePlan>]) -> Vec<String> {
-    let paths = policy.claims().chain(routes.iter().flat_map(|route| route.policy.claims()));
+pub(super) fn needed_claims(tenant: Option<&str>, policy: &PolicyPlan, routes: &[Arc<RoutePlan>]) -> Vec<String> {
+    let paths = tenant.into_iter().chain(policy.claims()).chain(routes.iter().flat_map(|route| route.policy.claims()));
     let mut names: Vec<String> =
         paths.flat_map(|path| [path, path.split('.').next().unwrap_or(path)]).map(str::to_owned).collect();
     names.sort();

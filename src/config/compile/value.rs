@@ -218,7 +218,7 @@ pub(super) fn path(text: &str) -> Result<String, Refusal> {
 }
 
 /// The items of a list: one by one, or in one text with spaces, commas, or as JSON.
-pub(super) fn items(list: &List) -> Result<Vec<String>, Refusal> {
+pub(in crate::config) fn items(list: &List) -> Result<Vec<String>, Refusal> {
     let text = match list {
         List::Items(items) => return Ok(items.iter().map(|item| item.trim().to_owned()).collect()),
         List::Text(text) => text.trim(),

@@ -21,8 +21,12 @@ pub struct Provider {
     pub preset: Option<String>,
     /// With `auth0`, `okta`, `oci`: where it is. With `gitlab` and `descope`: your own host, if there is one.
     pub domain: Option<String>,
-    /// With `entra`: the id of the one tenant whose people may sign in.
+    /// With `entra`: the id of the one tenant whose people may sign in; default: none, or with `allowed_tenants`
+    /// the place that they share.
     pub tenant_id: Option<String>,
+    /// With `entra`: the ids of the tenants whose people may sign in, if they are
+    /// [several](providers.md#several-tenants-of-entra).
+    pub allowed_tenants: Option<List>,
     /// With `entra`: the host to sign in at; default: the preset's.
     pub base_authority: Option<String>,
     /// With `entra`: what its scopes begin with there, or `off`; default: `api://` with `client_id`.

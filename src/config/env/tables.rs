@@ -86,7 +86,7 @@ tables! {
     }
     LogTable { filter, format }
     Provider {
-        preset, domain, tenant_id, base_authority, identifier_uri, authorization_server, server_url, realm, user_pool_id,
+        preset, domain, tenant_id, allowed_tenants, base_authority, identifier_uri, authorization_server, server_url, realm, user_pool_id,
         aws_region, authkit_domain, environment_url, project_id, project_url, choice, mode, display_name, mount, config_url, strict, issuer, authorization_endpoint, token_endpoint,
         userinfo_endpoint, revocation_endpoint, jwks_uri, algorithm, client_id, client_secret,
         token_endpoint_auth_method, audience, verify_id_token, scope_claims, required_scopes, valid_scopes, redirect_path, extra_authorize_params,

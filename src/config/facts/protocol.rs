@@ -8,6 +8,7 @@ pub(super) fn facts(section: &mut Section<'_>, has_document: bool, plan: &Protoc
     let ProtocolPlan {
         preset,
         scope_names: ScopeNames { prefix, aliases: _, at_token_endpoint: _ },
+        tenants,
         email_verified_claim: _,
         endpoints,
         strict,
@@ -32,6 +33,9 @@ pub(super) fn facts(section: &mut Section<'_>, has_document: bool, plan: &Protoc
     section.fact("preset", preset);
     if let Some(prefix) = prefix {
         section.fact("identifier_uri", prefix.trim_end_matches('/'));
+    }
+    if let Some(tenants) = tenants {
+        section.list("allowed_tenants", tenants.allowed.iter());
     }
     let by_document = if has_document { "by metadata" } else { NONE };
     let written = [

@@ -17,6 +17,8 @@ pub struct ProtocolPlan {
     pub preset: &'static str,
     /// How the provider names scopes.
     pub scope_names: ScopeNames,
+    /// The organisations whose people may sign in, of a provider that serves many from one place.
+    pub tenants: Option<TenantsPlan>,
     /// The claim of ID tokens that says whether an e-mail address is verified, besides
     /// `email_verified`.
     pub email_verified_claim: Option<&'static str>,
@@ -41,6 +43,17 @@ pub struct ProtocolPlan {
     pub fallback_refresh_token_lifetime: Option<Duration>,
     /// So long before its end an access token is renewed.
     pub renew_ahead: Duration,
+}
+
+/// Which organisations may say who signs in. Each has an issuer of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantsPlan {
+    /// The claim that names a token's organisation.
+    pub claim: &'static str,
+    /// What stands for it in the provider's issuer.
+    pub placeholder: &'static str,
+    /// Never empty.
+    pub allowed: Vec<String>,
 }
 
 /// How a provider names scopes. The default: as everybody does.
@@ -105,6 +118,7 @@ impl Default for ProtocolPlan {
         Self {
             preset: "oidc",
             scope_names: ScopeNames::default(),
+            tenants: None,
             email_verified_claim: None,
             endpoints: EndpointsPlan::default(),
             strict: true,

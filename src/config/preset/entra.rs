@@ -1,7 +1,7 @@
 //! Microsoft Entra ID (Azure AD), endpoints of version 2.0.
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow>
 
-use super::{Kind, Parameter, Preset, ScopeNames, Setting};
+use super::{Kind, Parameter, Preset, ScopeNames, Setting, Tenants};
 
 pub(super) const PRESET: Preset = Preset {
     name: "entra",
@@ -36,6 +36,14 @@ pub(super) const PRESET: Preset = Preset {
     refuses_resource: Some("Entra's endpoints of version 2.0 refuse `resource` together with scopes (AADSTS901002)"),
     // A code can be for Graph and the API, a token only for one of them (AADSTS28000, AADSTS28003).
     scopes: ScopeNames { prefix: Some("identifier_uri"), aliases: &[], at_token_endpoint: true },
+    tenants: Some(Tenants {
+        parameter: "tenant_id",
+        shared: "organizations",
+        with_personal: "common",
+        personal: "9188040d-6c67-4c5b-b112-36a304b66dad",
+        claim: "tid",
+        placeholder: "{tenantid}",
+    }),
     email_verified_claim: Some("xms_edov"),
     console: "Redirect URIs of the platform Web, under Authentication; a secret under Certificates & secrets; the scopes \
               under Expose an API",
@@ -51,8 +59,8 @@ pub(super) const PRESET: Preset = Preset {
             "App registrations > the application > Expose an API > Application ID URI, and Manifest > requestedAccessTokenVersion: 2",
         ),
     ],
-    quirks: "One tenant, by its id: with `common`, `organizations` or `consumers` anybody's tenant could say who signs in. \
-             Scopes other than OpenID Connect's are sent as `{identifier_uri}/scope` (default `api://{client_id}`; \
+    quirks: "One tenant, by its id, or several: `allowed_tenants`. Without that list, `common`, `organizations` and `consumers` are \
+             refused: anybody's tenant could say who signs in. Scopes other than OpenID Connect's are sent as `{identifier_uri}/scope` (default `api://{client_id}`; \
              `identifier_uri: off` sends them as they are) and come back short. The token endpoint is asked for the API's scopes \
              only, `additional_authorize_scopes` (Graph) are asked for at sign-in. `resource` is never sent. There is no \
              `email_verified`: an address counts as verified only with the optional claim `xms_edov`, so that without it no \

@@ -3,7 +3,7 @@
 
 use url::Url;
 
-use super::{ALL, Audience, Kind, Parameter, Preset, parameters};
+use super::{ALL, Audience, Kind, Parameter, Preset, Tenants, parameters};
 use crate::config::{
     compile::value,
     diagnostic::{Diagnostic, Diagnostics, Severity, closest, one_of},
@@ -21,6 +21,8 @@ const PLACE: [&str; 7] = [
     "revocation_endpoint",
     "identity",
 ];
+/// The list of organisations, of a provider that serves several.
+const TENANTS: &str = "allowed_tenants";
 /// What has a meaning with `mode: remote`, too.
 const REMOTE: [&str; 2] = ["config_url", "issuer"];
 
@@ -58,6 +60,7 @@ pub(in crate::config) fn fill(
         };
         filling.check_name();
         filling.refuse_foreign();
+        filling.share_place();
         filling.read_parameters();
         filling.look_at_url();
         filling.fill_in();
@@ -108,14 +111,20 @@ impl Filling<'_> {
     fn refuse_foreign(&mut self) {
         let own = |key: &str| self.preset.parameters.iter().any(|parameter| parameter.key == key);
         let is_known = self.provider.preset.as_deref().is_none_or(|name| Preset::named(name.trim()).is_some());
+        let allows = self.provider.allowed_tenants.is_some() && self.preset.tenants.is_none();
         let foreign: Vec<&str> = parameters(self.provider)
             .into_iter()
             .filter(|(key, value)| value.is_some() && !own(key))
             .map(|(key, _)| key)
+            .chain(allows.then_some(TENANTS))
             .collect();
         // Which ones belong here is only known once the name is right.
         for key in foreign.into_iter().filter(|_| is_known) {
-            let owners = ALL.into_iter().filter(|preset| preset.parameters.iter().any(|own| own.key == key));
+            let has = |preset: &&Preset| match key {
+                TENANTS => preset.tenants.is_some(),
+                key => preset.parameters.iter().any(|own| own.key == key),
+            };
+            let owners = ALL.into_iter().filter(has);
             let owners: Vec<&str> = owners.map(|preset| preset.name).collect();
             let first = owners.first().copied().unwrap_or_default();
             let several = if owners.len() > 1 { "s" } else { "" };
@@ -129,10 +138,49 @@ impl Filling<'_> {
         }
     }
 
+    /// Several tenants sign in at the place that they share: nobody has to know its name, and no single
+    /// one can be named besides.
+    fn share_place(&mut self) {
+        let (Some(list), Some(tenants)) = (&self.provider.allowed_tenants, &self.preset.tenants) else { return };
+        let personal = |tenant: &String| tenant.trim().eq_ignore_ascii_case(tenants.personal);
+        let has_personal = value::items(list).is_ok_and(|list| list.iter().any(personal));
+        match self.parameter(tenants.parameter) {
+            None => {
+                let place = if has_personal { tenants.with_personal } else { tenants.shared };
+                self.put(tenants.parameter, place.to_owned());
+            }
+            Some(place) if [tenants.shared, tenants.with_personal].contains(&place.trim()) => {}
+            Some(other) => {
+                let help = format!("remove `{}`, or `{TENANTS}`", tenants.parameter);
+                let message = format!("is one place, and `{TENANTS}` names those whose people may sign in");
+                let mut diagnostic = self.about(tenants.parameter, message);
+                diagnostic.origin = self.origins.of(&diagnostic.path);
+                diagnostic.offending(other.trim()).help(help);
+                self.found.push(diagnostic);
+                self.wrong.push(tenants.parameter);
+            }
+        }
+    }
+
+    /// Whether this is the name of the place that several tenants share, and they are named.
+    fn is_shared(&self, key: &str, text: &str) -> bool {
+        let shared = |tenants: &Tenants| {
+            tenants.parameter == key && [tenants.shared, tenants.with_personal].contains(&text.trim())
+        };
+        self.provider.allowed_tenants.is_some() && self.preset.tenants.as_ref().is_some_and(shared)
+    }
+
     /// Written parameters in the form in which they are used.
     fn read_parameters(&mut self) {
         for parameter in self.preset.parameters {
             let Some(text) = self.parameter(parameter.key) else { continue };
+            if self.is_shared(parameter.key, &text) {
+                self.set_parameter(parameter.key, text.trim().to_owned());
+                continue;
+            }
+            if self.wrong.contains(&parameter.key) {
+                continue;
+            }
             match parameter.kind.read(&text) {
                 Ok(value) => self.set_parameter(parameter.key, value),
                 Err(mistake) => {
@@ -326,7 +374,11 @@ impl Filling<'_> {
         let Some(looks) = ALL.into_iter().find(|preset| preset.has_host(host)) else { return };
         if looks.name == "entra" && key == "config_url" {
             let tenant = url.path_segments().and_then(|mut parts| parts.next()).unwrap_or_default();
-            if let Err(mistake) = Kind::Tenant.read(tenant) {
+            let shared = self.is_shared("tenant_id", tenant);
+            if self.provider.allowed_tenants.is_some() && self.preset.tenants.is_some() && !shared {
+                let message = format!("names one tenant, and `{TENANTS}` those whose people may sign in");
+                self.error(key, text, message, format!("remove it: `{TENANTS}` is enough"));
+            } else if let (false, Err(mistake)) = (shared, Kind::Tenant.read(tenant)) {
                 let help =
                     mistake.help.unwrap_or_else(|| "write the tenant's id, `preset: entra` and `tenant_id`".to_owned());
                 self.error(key, text, format!("names `{tenant}`, which {}", mistake.message), help);

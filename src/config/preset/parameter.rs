@@ -95,6 +95,15 @@ fn web_url(text: &str) -> Result<String, Mistake> {
     }
 }
 
+/// The id of one tenant, in lower case.
+pub(in crate::config) fn tenant_id(text: &str) -> Option<String> {
+    let is_id = text.len() == 36
+        && text.char_indices().all(|(at, letter)| {
+            if matches!(at, 8 | 13 | 18 | 23) { letter == '-' } else { letter.is_ascii_hexdigit() }
+        });
+    is_id.then(|| text.to_ascii_lowercase())
+}
+
 /// A tenant's domain would do for Microsoft, but its document names the id, so that the two differ.
 fn tenant(text: &str) -> Result<String, Mistake> {
     if ANY_TENANT.contains(&text) {
@@ -103,15 +112,11 @@ fn tenant(text: &str) -> Result<String, Mistake> {
             "consumers" => {
                 "for personal accounts write their tenant, `9188040d-6c67-4c5b-b112-36a304b66dad`".to_owned()
             }
-            _ => "name the one tenant; for several, add a provider for each".to_owned(),
+            _ => "name the one tenant, or list those whose people may sign in: `allowed_tenants: [id, id]`".to_owned(),
         };
         return Err(Mistake { message, help: Some(help) });
     }
-    let is_id = text.len() == 36
-        && text.char_indices().all(|(at, letter)| {
-            if matches!(at, 8 | 13 | 18 | 23) { letter == '-' } else { letter.is_ascii_hexdigit() }
-        });
-    if is_id { Ok(text.to_ascii_lowercase()) } else { Err(Mistake::new("is not the id of a tenant")) }
+    tenant_id(text).ok_or_else(|| Mistake::new("is not the id of a tenant"))
 }
 
 fn is_segment(text: &str) -> bool {

@@ -10,7 +10,7 @@ use crate::{
     config::plan::AccessTokenPlan,
     identity::Identity,
     oauth::{ClientId, Scopes},
-    provider::{claims, error::clean},
+    provider::{claims, error::clean, tenant::Issuers},
     time::Timestamp,
 };
 
@@ -47,18 +47,24 @@ impl Facts {
     pub(in crate::provider) fn read(
         members: Map<String, Value>,
         declared: bool,
-        issuer: &str,
+        issuers: Issuers<'_>,
         plan: &AccessTokenPlan,
         now: Timestamp,
     ) -> Result<Self, AccessTokenError> {
         check_kind(&members, declared)?;
+        let unnamed = |_| AccessTokenError::Malformed("it names no tenant");
+        let issuer = issuers.of(&members).map_err(unnamed)?;
         match members.get("iss") {
             None => {}
-            Some(Value::String(found)) if found == issuer => {}
+            Some(Value::String(found)) if *found == *issuer => {}
             Some(found) => {
                 let found = clean(found.as_str().unwrap_or_default());
-                return Err(AccessTokenError::Issuer { found, expected: issuer.to_owned() });
+                return Err(AccessTokenError::Issuer { found, expected: issuer.into_owned() });
             }
+        }
+        if issuers.allows(&members).is_err() {
+            let expected = "one of `allowed_tenants`".to_owned();
+            return Err(AccessTokenError::Issuer { found: clean(&issuer), expected });
         }
         let expires_at = date(&members, "exp")?;
         if expires_at.is_some_and(|end| now >= end) {
@@ -75,7 +81,7 @@ impl Facts {
         }
         let client_id = CLIENT.iter().find_map(|name| ClientId::parse(members.get(*name)?.as_str()?).ok());
         let scopes = scopes(&members, plan)?;
-        let identity = claims::identity(issuer, members, &[])
+        let identity = claims::identity(&issuer, members, &[])
             .map_err(|_| AccessTokenError::Malformed("`sub` is missing or too long"))?;
         Ok(Self { identity: Arc::new(identity), client_id, scopes, audiences, expires_at })
     }

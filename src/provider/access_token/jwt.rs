@@ -9,7 +9,7 @@ use super::{AccessTokenError, Facts, object::Object};
 use crate::{
     config::plan::AccessTokenPlan,
     oauth::{JwsAlgorithm, jws::is_type},
-    provider::keys::VerifyingKey,
+    provider::{keys::VerifyingKey, tenant::Issuers},
     time::Timestamp,
 };
 
@@ -81,7 +81,7 @@ impl<'t> Parsed<'t> {
     /// What it says, if all of that is right. Only for a token whose signature is good.
     pub(super) fn facts(
         &self,
-        issuer: &str,
+        issuers: Issuers<'_>,
         plan: &AccessTokenPlan,
         now: Timestamp,
     ) -> Result<Facts, AccessTokenError> {
@@ -91,7 +91,7 @@ impl<'t> Parsed<'t> {
         if !claims.contains_key("iss") {
             return Err(AccessTokenError::Malformed("it has no `iss`"));
         }
-        let facts = Facts::read(claims, self.is_access_token, issuer, plan, now)?;
+        let facts = Facts::read(claims, self.is_access_token, issuers, plan, now)?;
         // S50: what never ends cannot be taken back.
         if facts.expires_at.is_none() {
             return Err(AccessTokenError::Malformed("it has no `exp`"));
