@@ -8,6 +8,7 @@ use std::{
     fmt,
     io::{self, IsTerminal as _},
     path::PathBuf,
+    time::Duration,
 };
 
 use prometheus::IntCounter;
@@ -24,8 +25,11 @@ use crate::{
     audit::TARGET,
     config::plan::{AuditPlan, LogFormat, LogPlan},
 };
-use audit::AuditSink;
+use audit::{AuditSink, Output};
 use json::JsonLines;
+
+/// How long a file system has to open the audit log while others wait.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why nothing can be logged like that.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,13 @@ pub struct Log {
     audit: AuditSink,
 }
 
+/// All that a plan says about logs, opened and understood, and not in use yet.
+pub struct Prepared {
+    filter: EnvFilter,
+    lines: Lines,
+    audit: Output,
+}
+
 type Lines = Box<dyn Layer<Registry> + Send + Sync>;
 type WithLog = Layered<Box<dyn Layer<Registry> + Send + Sync>, Registry>;
 
@@ -66,26 +77,28 @@ struct AuditFields;
 // === impl Log ===
 
 impl Log {
-    /// Logs like this from now on. A file of the audit log is opened anew even if nothing changed:
-    /// it may have been rotated.
-    ///
-    /// # Errors
-    /// [`TelemetryError`]; nothing is changed then.
-    pub fn change(&self, log: &LogPlan, audit: &AuditPlan) -> Result<(), TelemetryError> {
-        let filter = filter(log)?;
-        self.audit.change(audit).map_err(|source| TelemetryError::audit(audit, source))?;
+    /// Logs like this from now on.
+    pub fn change(&self, Prepared { filter, lines, audit }: Prepared) {
+        self.audit.change(audit);
         // An error means that somebody else logs in this process (a test): nothing is lost.
-        if let Err(error) = self.filter.reload(filter).and_then(|()| self.lines.reload(lines(log))) {
+        if let Err(error) = self.filter.reload(filter).and_then(|()| self.lines.reload(lines)) {
             tracing::debug!(%error, "the log is somebody else's");
         }
         tracing::callsite::rebuild_interest_cache();
-        Ok(())
     }
 
     /// Opens the audit log's file anew: it was rotated.
-    pub fn reopen_audit(&self, audit: &AuditPlan) {
-        if let Err(error) = self.audit.change(audit) {
-            tracing::error!(%error, "the audit log cannot be opened anew; lines go where they went before");
+    pub async fn reopen_audit(&self, plan: &AuditPlan) {
+        match in_time(plan, {
+            let plan = plan.clone();
+            move || open(&plan)
+        })
+        .await
+        {
+            Ok(output) => self.audit.change(output),
+            Err(error) => {
+                tracing::error!(%error, "the audit log cannot be opened anew; lines go where they went before");
+            }
         }
     }
 
@@ -106,6 +119,35 @@ impl fmt::Debug for Log {
     }
 }
 
+// === impl Prepared ===
+
+impl Prepared {
+    /// Understands the filter and opens the audit log, which waits for the file system. A file is opened
+    /// even if it is the one in use: it may have been rotated.
+    ///
+    /// # Errors
+    /// [`TelemetryError`].
+    pub fn new(log: &LogPlan, audit: &AuditPlan) -> Result<Self, TelemetryError> {
+        Ok(Self { filter: filter(log)?, lines: lines(log), audit: open(audit)? })
+    }
+
+    /// As [`Prepared::new`], and no thread of the runtime waits for the file system, nor anybody for
+    /// long.
+    ///
+    /// # Errors
+    /// [`TelemetryError`].
+    pub async fn in_time(log: &LogPlan, audit: &AuditPlan) -> Result<Self, TelemetryError> {
+        let (log, plan) = (log.clone(), audit.clone());
+        in_time(audit, move || Self::new(&log, &plan)).await
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Prepared")
+    }
+}
+
 // === impl TelemetryError ===
 
 impl TelemetryError {
@@ -121,9 +163,10 @@ impl TelemetryError {
 /// # Errors
 /// [`TelemetryError`] if the filter cannot be parsed or the audit log not opened.
 pub fn start(log: &LogPlan, audit: &AuditPlan) -> Result<Log, TelemetryError> {
-    let (filter, filter_handle) = reload::Layer::new(filter(log)?);
-    let (lines, lines_handle) = reload::Layer::new(lines(log));
-    let sink = AuditSink::open(audit).map_err(|source| TelemetryError::audit(audit, source))?;
+    let Prepared { filter, lines, audit: output } = Prepared::new(log, audit)?;
+    let (filter, filter_handle) = reload::Layer::new(filter);
+    let (lines, lines_handle) = reload::Layer::new(lines);
+    let sink = AuditSink::start(output).map_err(|source| TelemetryError::audit(audit, source))?;
     let is_audit = |metadata: &Metadata<'_>| metadata.target() == TARGET;
     let lines = lines.with_filter(filter.and(filter_fn(move |metadata| !is_audit(metadata)))).boxed();
     let wanted = sink.clone();
@@ -138,6 +181,20 @@ pub fn start(log: &LogPlan, audit: &AuditPlan) -> Result<Log, TelemetryError> {
         tracing::debug!("logging was started before");
     }
     Ok(Log { filter: filter_handle, lines: lines_handle, audit: sink })
+}
+
+/// Does what may wait for a file system where nobody is held up by it, and gives up on one that hangs.
+async fn in_time<T: Send + 'static>(
+    plan: &AuditPlan,
+    work: impl FnOnce() -> Result<T, TelemetryError> + Send + 'static,
+) -> Result<T, TelemetryError> {
+    let late = |kind: io::ErrorKind| TelemetryError::audit(plan, kind.into());
+    let done = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await;
+    done.map_err(|_| late(io::ErrorKind::TimedOut))?.map_err(|_| late(io::ErrorKind::Other))?
+}
+
+fn open(plan: &AuditPlan) -> Result<Output, TelemetryError> {
+    Output::open(plan).map_err(|source| TelemetryError::audit(plan, source))
 }
 
 fn filter(plan: &LogPlan) -> Result<EnvFilter, TelemetryError> {

@@ -1,6 +1,6 @@
 //! `vestibule serve` and `vestibule demo`: run until a signal says stop.
 
-use std::{io::Write as _, process::ExitCode, sync::Arc};
+use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -9,8 +9,11 @@ use crate::{
     config, demo,
     reload::{self, ReloadTrigger, Source},
     server, supervisor,
-    telemetry::{self, TelemetryError},
+    telemetry::{self, Log, TelemetryError},
 };
+
+/// How long the system has to finish what it was told to write.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Why the program ends with an error.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +56,7 @@ pub fn serve(arguments: &ConfigArguments) -> ExitCode {
         let text = banner(&loaded.plan);
         let source = Source { sources, files: loaded.files, poll: reload::POLL, log: Some(log.clone()) };
         until_stopped(server::follow(loaded.plan, source).await?, &text, signals).await;
-        log.settle();
-        Ok(())
+        Ok(log)
     }))
 }
 
@@ -63,10 +65,10 @@ pub fn demo(port: u16) -> ExitCode {
     finish(run(async {
         let options = demo::Options { port, ..demo::Options::default() };
         demo::run(options, |plan, instructions| async move {
-            telemetry::start(&plan.log, &plan.audit)?;
+            let log = telemetry::start(&plan.log, &plan.audit)?;
             let signals = Signals::new()?;
             until_stopped(server::start(plan).await?, &instructions.to_string(), signals).await;
-            Ok(())
+            Ok(log)
         })
         .await?
     }))
@@ -99,8 +101,13 @@ async fn until_stopped(running: server::Running, text: &str, mut signals: Signal
     }
 }
 
-fn run(work: impl Future<Output = Result<(), RunError>>) -> Result<(), RunError> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+/// Whatever still hangs in the system when the work has ended does not keep the process for long. The
+/// audit log is written last: then nobody has more to say.
+fn run(work: impl Future<Output = Result<Log, RunError>>) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(FAREWELL);
+    result.map(|log| log.settle())
 }
 
 fn finish(result: Result<(), RunError>) -> ExitCode {

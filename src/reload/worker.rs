@@ -33,7 +33,7 @@ use crate::{
     seal::{RootSecretError, Sealer},
     secret::Secret,
     supervisor,
-    telemetry::{Log, TelemetryError},
+    telemetry::{Log, Prepared, TelemetryError},
     time::Clock,
 };
 
@@ -200,9 +200,9 @@ impl Worker {
         let begun = Instant::now();
         supervisor::reloading();
         if trigger == ReloadTrigger::Signal
-            && let Some(log) = self.parts.source.as_ref().and_then(|source| source.log.as_ref())
+            && let Some(log) = self.log()
         {
-            log.reopen_audit(&self.parts.live.load().plan().audit);
+            log.reopen_audit(&self.parts.live.load_full().plan().audit).await;
         }
         let mut changes = String::new();
         let done = self.attempt_to(&mut changes, entrances).await;
@@ -247,6 +247,7 @@ impl Worker {
             [] => Sealer::new(std::slice::from_ref(&self.parts.own_secret))?,
             secrets => Sealer::new(secrets)?,
         };
+        let log = self.log_for(&read.plan, old.plan()).await?;
         let public = self.bind_public(&read.plan, old.plan()).await?;
         let admin = self.bind_admin(&read.plan, entrances.admin.asked()).await?;
         let (shared, previous) = (Arc::clone(&self.parts.shared), Arc::clone(&old));
@@ -256,12 +257,10 @@ impl Worker {
         if old.plan().signing != new.plan().signing {
             self.parts.keys.change_algorithm(new.plan().signing).await?;
         }
-        if let Some(log) = self.parts.source.as_ref().and_then(|source| source.log.as_ref())
-            && (old.plan().log != new.plan().log || old.plan().audit != new.plan().audit)
-        {
-            log.change(&new.plan().log, &new.plan().audit)?;
-        }
 
+        if let Some((log, prepared)) = log {
+            log.change(prepared);
+        }
         self.parts.sealer.adopt(&sealer);
         if let (Some(tls), Some(certificate)) = (&self.parts.tls, certificate) {
             tls.replace(certificate);
@@ -297,6 +296,16 @@ impl Worker {
                 return result;
             }
         }
+    }
+
+    fn log(&self) -> Option<&Log> {
+        self.parts.source.as_ref()?.log.as_ref()
+    }
+
+    /// The log, with what it has to become if that is another one.
+    async fn log_for(&self, new: &Plan, old: &Plan) -> Result<Option<(Log, Prepared)>, TelemetryError> {
+        let Some(log) = self.log().filter(|_| new.log != old.log || new.audit != old.audit) else { return Ok(None) };
+        Ok(Some((log.clone(), Prepared::in_time(&new.log, &new.audit).await?)))
     }
 
     async fn bind_public(&self, new: &Plan, old: &Plan) -> Result<Option<Bound>, ListenError> {

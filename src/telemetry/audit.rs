@@ -1,30 +1,32 @@
-//! Where audit lines go: standard output, or a file that is opened anew when somebody rotates it.
+//! The way to the audit log: a bounded queue to a thread of its own, which alone owns what is open.
 //!
-//! Whoever decides something never waits for it. Lines pass a bounded queue to a thread of their own;
-//! what does not fit, or cannot be written, is counted as lost.
+//! Whoever decides something never waits for it. What does not fit into the queue, or cannot be
+//! written, is counted as lost.
+
+mod output;
+mod writer;
 
 use std::{
-    fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    mem,
     sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc::{Sender, SyncSender, channel, sync_channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use prometheus::IntCounter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::config::plan::AuditPlan;
+pub(super) use output::Output;
+use writer::Writer;
 
-/// Lines that may wait; some megabytes at the most.
-const WAITING: usize = 8_192;
-/// How long the end of the program waits for what is in the queue.
+/// Bytes of lines that may wait.
+const MOST_WAITING: usize = 8 << 20;
+/// How long lines that wait for an output have when the program ends, or another output takes over.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The way to the audit log. Cheap to clone.
@@ -33,9 +35,16 @@ pub(super) struct AuditSink(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    queue: SyncSender<Job>,
+    /// Without a bound of its own: what is for the thread itself passes even when lines do not.
+    queue: Sender<Job>,
     on: AtomicBool,
-    output: Mutex<Output>,
+    backlog: Arc<Backlog>,
+}
+
+/// What is on its way, and what did not arrive.
+#[derive(Debug, Default)]
+struct Backlog {
+    bytes: AtomicUsize,
     lost: AtomicU64,
     counter: OnceLock<IntCounter>,
 }
@@ -43,16 +52,10 @@ struct Shared {
 #[derive(Debug)]
 enum Job {
     Line(Vec<u8>),
-    /// Everything before this is written; says so.
+    /// What comes after this goes there; asked for at that moment.
+    Output(Output, Instant),
+    /// Everything before this is written or lost; says so.
     Settled(SyncSender<()>),
-}
-
-/// What is open.
-#[derive(Debug)]
-enum Output {
-    Off,
-    Stdout,
-    File(File),
 }
 
 /// One line on its way into the queue.
@@ -62,41 +65,27 @@ pub(super) struct AuditLine(AuditSink);
 // === impl AuditSink ===
 
 impl AuditSink {
-    /// Opens what the plan names.
+    /// Lines go there.
     ///
     /// # Errors
-    /// What the system said about the file, or about a new thread.
-    pub(super) fn open(plan: &AuditPlan) -> io::Result<Self> {
-        let (queue, jobs) = sync_channel(WAITING);
-        let shared = Arc::new(Shared {
-            queue,
-            on: AtomicBool::new(*plan != AuditPlan::Off),
-            output: Mutex::new(Output::open(plan)?),
-            lost: AtomicU64::new(0),
-            counter: OnceLock::new(),
-        });
-        let writer = Arc::downgrade(&shared);
-        thread::Builder::new().name("audit".to_owned()).spawn(move || {
-            while let Ok(job) = jobs.recv() {
-                let Some(shared) = writer.upgrade() else { return };
-                shared.work(job, &jobs);
-            }
-        })?;
-        Ok(Self(shared))
+    /// What the system said about a new thread.
+    pub(super) fn start(output: Output) -> io::Result<Self> {
+        let (queue, jobs) = channel();
+        let backlog = Arc::<Backlog>::default();
+        let on = AtomicBool::new(output.is_on());
+        let writer = Writer::new(jobs, output, Arc::clone(&backlog));
+        thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run())?;
+        Ok(Self(Arc::new(Shared { queue, on, backlog })))
     }
 
-    /// Writes there from now on; with the same file, opens it anew.
-    ///
-    /// # Errors
-    /// What the system said; nothing is changed then.
-    pub(super) fn change(&self, plan: &AuditPlan) -> io::Result<()> {
-        let output = Output::open(plan)?;
-        self.settle();
-        if let Ok(mut current) = self.0.output.lock() {
-            *current = output;
+    /// Lines go there from now on. Those before it still go where they went, if that takes them soon.
+    /// Waits for nothing.
+    pub(super) fn change(&self, output: Output) {
+        let on = output.is_on();
+        if self.0.queue.send(Job::Output(output, Instant::now())).is_err() {
+            tracing::error!("the audit log's thread is gone");
         }
-        self.0.on.store(*plan != AuditPlan::Off, Ordering::Release);
-        Ok(())
+        self.0.on.store(on, Ordering::Release);
     }
 
     /// Whether anybody wants audit lines.
@@ -106,19 +95,17 @@ impl AuditSink {
 
     /// Counts losses there, those from before included.
     pub(super) fn count_losses(&self, counter: IntCounter) {
-        if self.0.counter.set(counter).is_ok()
-            && let Some(counter) = self.0.counter.get()
-        {
-            counter.inc_by(self.0.lost.swap(0, Ordering::AcqRel));
+        if self.0.backlog.counter.set(counter).is_ok() {
+            self.0.backlog.tell();
         }
     }
 
     /// Waits, but not for long, until everything that was said is written.
     pub(super) fn settle(&self) {
         let (settled, wait) = sync_channel(1);
-        if self.0.queue.try_send(Job::Settled(settled)).is_ok() {
-            let written = wait.recv_timeout(FAREWELL).is_ok();
-            tracing::debug!(written, "the audit log was waited for");
+        let written = self.0.queue.send(Job::Settled(settled)).is_ok() && wait.recv_timeout(FAREWELL).is_ok();
+        if !written {
+            tracing::warn!("the audit log takes no lines; the last ones may be lost");
         }
     }
 }
@@ -135,8 +122,11 @@ impl Write for AuditLine {
     /// A whole line at a time.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let AuditSink(shared) = &self.0;
-        if shared.queue.try_send(Job::Line(line.to_vec())).is_err() {
-            shared.lose(1);
+        let size = size_of(line);
+        let fits = shared.backlog.bytes.fetch_add(size, Ordering::AcqRel) + size <= MOST_WAITING;
+        if !fits || shared.queue.send(Job::Line(line.to_vec())).is_err() {
+            shared.backlog.done(size);
+            shared.backlog.lose();
         }
         Ok(line.len())
     }
@@ -146,129 +136,30 @@ impl Write for AuditLine {
     }
 }
 
-// === impl Shared ===
+// === impl Backlog ===
 
-impl Shared {
-    /// Writes this line and those that came meanwhile, then flushes once.
-    fn work(&self, first: Job, jobs: &Receiver<Job>) {
-        let Ok(mut output) = self.output.lock() else { return };
-        let mut lines = 0;
-        let mut settled = Vec::new();
-        let mut result = Ok(());
-        for job in std::iter::once(first).chain(jobs.try_iter().take(WAITING)) {
-            match job {
-                Job::Line(line) => {
-                    lines += 1;
-                    result = result.and_then(|()| output.write_all(&line));
-                }
-                Job::Settled(answer) => settled.push(answer),
-            }
-        }
-        if let Err(error) = result.and_then(|()| output.flush()) {
-            tracing::error!(%error, lines, "the audit log cannot be written");
-            self.lose(lines);
-        }
-        drop(output);
-        for answer in settled {
-            if answer.send(()).is_err() {
-                tracing::debug!("nobody waits for the audit log any more");
-            }
-        }
+impl Backlog {
+    /// A line of this size waits no more.
+    fn done(&self, size: usize) {
+        self.bytes.fetch_sub(size, Ordering::AcqRel);
     }
 
-    fn lose(&self, lines: u64) {
-        match self.counter.get() {
-            Some(counter) => counter.inc_by(lines),
-            None => drop(self.lost.fetch_add(lines, Ordering::AcqRel)),
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::AcqRel);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        if let Some(counter) = self.counter.get() {
+            counter.inc_by(self.lost.swap(0, Ordering::AcqRel));
         }
     }
 }
 
-// === impl Output ===
-
-impl Output {
-    fn open(plan: &AuditPlan) -> io::Result<Self> {
-        Ok(match plan {
-            AuditPlan::Off => Self::Off,
-            AuditPlan::Stdout => Self::Stdout,
-            AuditPlan::File(path) => Self::File(append(path)?),
-        })
-    }
-
-    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Off => Ok(()),
-            Self::Stdout => io::stdout().write_all(line),
-            Self::File(file) => file.write_all(line),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Off => Ok(()),
-            Self::Stdout => io::stdout().flush(),
-            Self::File(file) => file.flush(),
-        }
-    }
-}
-
-/// People are named in it: nobody else reads it.
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+/// What a line takes while it waits.
+fn size_of(line: &[u8]) -> usize {
+    line.len() + mem::size_of::<Job>()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    fn write(sink: &AuditSink, line: &str) {
-        sink.make_writer().write_all(line.as_bytes()).unwrap();
-    }
-
-    #[test]
-    fn a_rotated_file_is_opened_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, old) = (folder.path().join("audit.jsonl"), folder.path().join("audit.jsonl.1"));
-        let plan = AuditPlan::File(path.clone());
-        let sink = AuditSink::open(&plan).unwrap();
-        write(&sink, "one\n");
-        sink.settle();
-        fs::rename(&path, &old).unwrap();
-        write(&sink, "two\n");
-        sink.change(&plan).unwrap();
-        write(&sink, "three\n");
-        sink.settle();
-        assert_eq!(fs::read_to_string(&old).unwrap(), "one\ntwo\n");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
-        sink.change(&AuditPlan::Off).unwrap();
-        assert!(!sink.is_on());
-    }
-
-    #[test]
-    fn what_cannot_be_written_is_counted_and_nobody_waits() {
-        let sink = AuditSink::open(&AuditPlan::File("/dev/full".into())).unwrap();
-        let counter = IntCounter::new("lost", "lost").unwrap();
-        write(&sink, "one\n");
-        sink.settle();
-        sink.count_losses(counter.clone());
-        assert_eq!(counter.get(), 1);
-        // The thread has to wait, so the queue fills: the rest is lost, and nothing blocks.
-        let held = sink.0.output.lock().unwrap();
-        for _ in 0..WAITING + 100 {
-            write(&sink, "more\n");
-        }
-        assert!(counter.get() >= 99, "{}", counter.get());
-        drop(held);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_opened_is_refused_and_changes_nothing() {
-        let nowhere = AuditPlan::File("/nonexistent/audit.jsonl".into());
-        assert!(AuditSink::open(&nowhere).is_err());
-        let sink = AuditSink::open(&AuditPlan::Stdout).unwrap();
-        assert!(sink.change(&nowhere).is_err());
-        assert!(sink.is_on());
-    }
-}
+mod tests;

@@ -24,6 +24,7 @@ mod world;
 
 mod addresses;
 mod admin;
+mod audit;
 mod choice;
 mod files;
 mod flight;

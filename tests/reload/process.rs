@@ -22,7 +22,12 @@ pub struct Program {
 
 impl Program {
     pub async fn start(place: Place) -> Self {
-        let child = spawn(&place, &[]);
+        Self::start_with(place, Stdio::null()).await
+    }
+
+    /// With this as its standard output.
+    pub async fn start_with(place: Place, stdout: Stdio) -> Self {
+        let child = spawn(&place, &[], stdout);
         let program = Self { place, child };
         program.wait_ready().await;
         program
@@ -32,7 +37,7 @@ impl Program {
     async fn restart(&mut self) {
         self.signal("TERM");
         assert!(self.ended(Duration::from_secs(5)).await.success());
-        self.child = spawn(&self.place, &[]);
+        self.child = spawn(&self.place, &[], Stdio::null());
         self.wait_ready().await;
     }
 
@@ -98,13 +103,13 @@ impl Drop for Program {
     }
 }
 
-fn spawn(place: &Place, environment: &[(&str, &str)]) -> Child {
+fn spawn(place: &Place, environment: &[(&str, &str)], stdout: Stdio) -> Child {
     let log = fs::File::create(place.path("log")).unwrap();
     Command::new(env!("CARGO_BIN_EXE_vestibule"))
         .args(["serve", "--config", "vestibule.yaml"])
         .envs(environment.iter().copied())
         .current_dir(place.folder.path())
-        .stdout(Stdio::null())
+        .stdout(stdout)
         .stderr(log)
         .spawn()
         .unwrap()
@@ -141,7 +146,7 @@ async fn systemd_is_told() {
         let length = socket.recv(&mut buffer).unwrap();
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     };
-    let child = spawn(&place, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    let child = spawn(&place, &[("NOTIFY_SOCKET", path.to_str().unwrap())], Stdio::null());
     let mut program = Program { place, child };
     program.wait_ready().await;
     assert!(heard().contains("READY=1"));
