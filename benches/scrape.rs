@@ -9,7 +9,7 @@ use std::{error::Error, time::Instant};
 
 use http::{Method, StatusCode};
 use vestibule::metrics::{
-    Format, Metrics,
+    Format, Metrics, ProviderMetrics, RouteMetrics,
     outcome::{Callback, ProviderEndpoint, StreamKind},
 };
 
@@ -20,7 +20,7 @@ const ROUNDS: usize = 50;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("{:>9}  {:>8}  {:>12}  {:>10}  {:>8}  median of {ROUNDS}", "providers", "series", "format", "KiB", "ms");
     for size in SIZES {
-        let metrics = busy(size)?;
+        let (metrics, _handles) = busy(size)?;
         for format in [Format::Text, Format::OpenMetrics] {
             let text = metrics.render_as(format);
             let series = text.lines().filter(|line| !line.starts_with('#')).count();
@@ -41,9 +41,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+type Handles = (ProviderMetrics, Vec<RouteMetrics>);
+
 /// Everything that exists from the start, and what a day of traffic adds.
-fn busy(providers: usize) -> Result<std::sync::Arc<Metrics>, Box<dyn Error>> {
+/// The series are there as long as the handles are.
+fn busy(providers: usize) -> Result<(std::sync::Arc<Metrics>, Vec<Handles>), Box<dyn Error>> {
     let metrics = Metrics::new()?;
+    let mut handles = Vec::new();
     for index in 0..providers {
         let name = format!("provider-{index}");
         let provider = metrics.provider(&name);
@@ -54,6 +58,7 @@ fn busy(providers: usize) -> Result<std::sync::Arc<Metrics>, Box<dyn Error>> {
                 provider.provider_request(*endpoint, result, std::time::Duration::from_millis(70));
             }
         }
+        let mut routes = Vec::new();
         for route in 0..ROUTES {
             let route = metrics.route(&format!("{name}/route-{route}"));
             for method in [Method::GET, Method::POST, Method::DELETE] {
@@ -62,7 +67,9 @@ fn busy(providers: usize) -> Result<std::sync::Arc<Metrics>, Box<dyn Error>> {
                 }
             }
             drop(route.stream(StreamKind::Sse));
+            routes.push(route);
         }
+        handles.push((provider, routes));
     }
-    Ok(metrics)
+    Ok((metrics, handles))
 }

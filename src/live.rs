@@ -305,7 +305,7 @@ impl fmt::Debug for Live {
 
 impl Retired {
     /// Ends the access of the providers that are gone: here at once, on open streams too, then in
-    /// the store. Their series go last, so that nothing counts them anew.
+    /// the store. Their series go last; what is still under way for them brings none back.
     pub async fn end(self, live: &Live, shared: &Shared) {
         for grants in &self.grants {
             grants.close();

@@ -8,6 +8,7 @@ mod exposition;
 mod families;
 mod http;
 pub mod outcome;
+mod owner;
 mod provider;
 mod route;
 
@@ -24,12 +25,16 @@ pub use route::RouteMetrics;
 
 use families::Families;
 use outcome::{Limiter, SealedKind, StoreOperation, StoreOutcome, TlsHandshake};
+use owner::{Owner, Owners};
 
 /// All families of one process. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     families: Families,
+    /// In no registry: for what ends after its provider or route was removed.
+    nowhere: Families,
+    owners: Owners,
     config: ConfigMetrics,
 }
 
@@ -58,7 +63,9 @@ impl Metrics {
         families.start();
         let build = [env!("CARGO_PKG_VERSION"), env!("BUILD_REVISION"), env!("BUILD_RUSTC")];
         families.build_info.with_label_values(&build).set(1);
-        Ok(Arc::new(Self { config: ConfigMetrics::new(&families), families, registry }))
+        let nowhere = Families::new(&Registry::new())?;
+        let (config, owners) = (ConfigMetrics::new(&families), Owners::default());
+        Ok(Arc::new(Self { registry, families, nowhere, owners, config }))
     }
 
     /// Everything, in Prometheus' own format.
@@ -71,19 +78,21 @@ impl Metrics {
         exposition::text(&self.registry.gather(), format)
     }
 
-    /// The handles of a provider; its outcome counters exist at zero from now on.
+    /// The handles of a provider. Its outcome counters exist at zero from now on, and as long as anybody
+    /// has handles of this name.
     pub fn provider(self: &Arc<Self>, name: &str) -> ProviderMetrics {
         ProviderMetrics::new(self, name)
     }
 
-    /// The handles of a route; its backend's outcome counters exist at zero from now on.
+    /// The handles of a route. Its backend's outcome counters exist at zero from now on, and as long as
+    /// anybody has handles of this name.
     pub fn route(self: &Arc<Self>, id: &str) -> RouteMetrics {
         RouteMetrics::new(self, id)
     }
 
     /// The HTTP handles of an endpoint of ours, or of what belongs to no route.
     pub fn http(self: &Arc<Self>, id: &str) -> HttpMetrics {
-        HttpMetrics::new(Arc::clone(self), id)
+        HttpMetrics::new(Owner::new(self, "route", id))
     }
 
     /// A limiter refused a request.
@@ -122,14 +131,15 @@ impl Metrics {
         &self.config
     }
 
-    /// Drops every series of a provider that is gone.
+    /// Drops every series of a provider that is gone. Whoever still has its handles brings none back.
     pub fn remove_provider(&self, name: &str) {
-        self.families.end("provider", name);
+        self.owners.end(&self.families, "provider", name);
     }
 
-    /// Drops every series of a route, or of an endpoint of ours, that is gone.
+    /// Drops every series of a route, or of an endpoint of ours, that is gone. Whoever still has its
+    /// handles brings none back.
     pub fn remove_route(&self, id: &str) {
-        self.families.end("route", id);
+        self.owners.end(&self.families, "route", id);
     }
 
     /// The handles of a TLS listener.

@@ -173,8 +173,9 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
         clock.clone(),
     )?);
 
-    shared.settle(&plan).await?;
-    let live = Arc::new(ArcSwap::from_pointee(Live::build(plan, &shared, None)?));
+    let live = Live::build(plan, &shared, None)?;
+    shared.settle(live.plan()).await?;
+    let live = Arc::new(ArcSwap::from_pointee(live));
     let (settled, flows) = (Arc::clone(&live), Arc::clone(shared.flows()));
     let stop = CancellationToken::new();
     let public = Entrance::new(public(Arc::clone(&live)), stop.clone());

@@ -71,10 +71,6 @@ pub(super) async fn settle(plan: &Plan, shared: &Shared) -> Result<(), StoreErro
         let grants = Grants::new(name, shared.records.clone(), shared.metrics.provider(label));
         let count = grants.delete_all(RevocationInitiator::Config).await?;
         tracing::info!(provider = name, count, "grants ended with their provider");
-        // What is only offered in a choice has no grants, and is counted all the same.
-        if !super::provider_names(plan).any(|name| name == label) {
-            shared.metrics.remove_provider(label);
-        }
     }
     if before == now { Ok(()) } else { now.write(&shared.records).await }
 }

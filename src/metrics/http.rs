@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 use prometheus::{Histogram, IntCounter, IntGauge};
 
-use super::{Metrics, Running, outcome};
+use super::{Running, outcome, owner::Owner};
 
 /// The handles of one value of the label `route`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -15,8 +15,7 @@ pub struct HttpMetrics(Arc<Handles>);
 
 #[derive(Debug)]
 struct Handles {
-    all: Arc<Metrics>,
-    id: String,
+    owner: Arc<Owner>,
     in_flight: IntGauge,
     /// Grows by what occurs: a closed set of methods times the status codes in use.
     counters: ArcSwap<HashMap<(&'static str, StatusCode), IntCounter>>,
@@ -26,20 +25,18 @@ struct Handles {
 // === impl HttpMetrics ===
 
 impl HttpMetrics {
-    pub(super) fn new(all: Arc<Metrics>, id: &str) -> Self {
-        let in_flight = all.families.http_in_flight.with_label_values(&[id]);
-        Self(Arc::new(Handles {
-            all,
-            id: id.to_owned(),
-            in_flight,
-            counters: ArcSwap::default(),
-            durations: ArcSwap::default(),
-        }))
+    pub(super) fn new(owner: Arc<Owner>) -> Self {
+        let in_flight = owner.families().http_in_flight.with_label_values(&[owner.value()]);
+        Self(Arc::new(Handles { owner, in_flight, counters: ArcSwap::default(), durations: ArcSwap::default() }))
     }
 
     /// The value of the label `route`.
     pub fn id(&self) -> &str {
-        &self.0.id
+        self.0.owner.value()
+    }
+
+    pub(super) fn owner(&self) -> &Owner {
+        &self.0.owner
     }
 
     /// A request was answered with this status after `took`; streams (`None`) have no duration.
@@ -64,7 +61,8 @@ impl Handles {
         if let Some(counter) = self.counters.load().get(&(method, status)) {
             return counter.inc();
         }
-        let counter = self.all.families.http_requests.with_label_values(&[&*self.id, method, status.as_str()]);
+        let counter =
+            self.owner.families().http_requests.with_label_values(&[self.owner.value(), method, status.as_str()]);
         counter.inc();
         self.counters.rcu(|known| {
             let mut known = HashMap::clone(known);
@@ -77,7 +75,7 @@ impl Handles {
         if let Some(histogram) = self.durations.load().get(method) {
             return histogram.observe(took.as_secs_f64());
         }
-        let histogram = self.all.families.http_duration.with_label_values(&[&*self.id, method]);
+        let histogram = self.owner.families().http_duration.with_label_values(&[self.owner.value(), method]);
         histogram.observe(took.as_secs_f64());
         self.durations.rcu(|known| {
             let mut known = HashMap::clone(known);
@@ -95,7 +93,7 @@ fn method_label(method: &Method) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Metrics, *};
 
     #[test]
     fn requests_are_counted_under_closed_labels() {

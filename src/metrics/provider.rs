@@ -6,19 +6,20 @@ use prometheus::{Histogram, IntCounter};
 
 use super::{
     Metrics,
+    families::Families,
     outcome::{
         Authorize, Callback, ClientType, CodeClass, Consent, Credential, Denial, GrantType, JwksTrigger,
         ProviderEndpoint, ProviderRefresh, Refresh, RefreshReuse, Registration, RegistrationMethod,
         RevocationInitiator, TokenRequest, TokenType, Verification,
     },
+    owner::Owner,
     position,
 };
 
 /// The handles of one provider.
 #[derive(Clone, Debug)]
 pub struct ProviderMetrics {
-    all: Arc<Metrics>,
-    name: Arc<str>,
+    owner: Arc<Owner>,
     /// In the order of [`Credential::ALL`].
     verifications: Arc<[(Vec<IntCounter>, Histogram)]>,
 }
@@ -28,7 +29,8 @@ pub struct ProviderMetrics {
 impl ProviderMetrics {
     /// Its counters exist at zero from now on.
     pub(super) fn new(all: &Arc<Metrics>, name: &str) -> Self {
-        let families = &all.families;
+        let owner = Owner::new(all, "provider", name);
+        let families = owner.families();
         families.begin("provider", name);
         families.provider_ready.with_label_values(&[name]);
         families.flows_in_progress.with_label_values(&[name]);
@@ -41,67 +43,66 @@ impl ProviderMetrics {
             let duration = families.verification_duration.with_label_values(&[name, credential]);
             (Verification::ALL.iter().map(counter).collect(), duration)
         };
-        Self { verifications: Credential::ALL.iter().map(handles).collect(), all: Arc::clone(all), name: name.into() }
+        Self { verifications: Credential::ALL.iter().map(handles).collect(), owner }
     }
 
     /// An authorization request ended.
     pub fn authorize(&self, client: ClientType, outcome: Authorize) {
-        self.all
-            .families
+        self.families()
             .authorize_requests
-            .with_label_values(&[&self.name, client.as_str(), outcome.as_str(), outcome.fault().as_str()])
+            .with_label_values(&[self.name(), client.as_str(), outcome.as_str(), outcome.fault().as_str()])
             .inc();
     }
 
     /// Something happened to a consent page.
     pub fn consent(&self, action: Consent) {
-        self.all.families.consents.with_label_values(&[&*self.name, action.as_str()]).inc();
+        self.families().consents.with_label_values(&[self.name(), action.as_str()]).inc();
     }
 
     /// A browser was sent to the provider.
     pub fn idp_redirect(&self) {
-        self.all.families.idp_redirects.with_label_values(&[&self.name]).inc();
+        self.families().idp_redirects.with_label_values(&[self.name()]).inc();
     }
 
     /// A browser came back from the provider. Counted where it was sent to.
     pub fn callback(&self, outcome: Callback) {
-        let labels = [&*self.name, outcome.as_str(), outcome.fault().as_str()];
-        self.all.families.callbacks.with_label_values(&labels).inc();
+        let labels = [self.name(), outcome.as_str(), outcome.fault().as_str()];
+        self.families().callbacks.with_label_values(&labels).inc();
     }
 
     /// A sign-in ended, as its callback did. `since` is the authorization request, for sign-ins that
     /// went well.
     pub fn login(&self, outcome: Callback, since: Option<Duration>) {
-        let labels = [&*self.name, outcome.as_str(), outcome.fault().as_str()];
-        self.all.families.logins.with_label_values(&labels).inc();
+        let labels = [self.name(), outcome.as_str(), outcome.fault().as_str()];
+        self.families().logins.with_label_values(&labels).inc();
         if outcome == Callback::Ok {
-            self.all.families.codes_issued.with_label_values(&[&self.name]).inc();
+            self.families().codes_issued.with_label_values(&[self.name()]).inc();
             if let Some(since) = since {
-                self.all.families.login_duration.with_label_values(&[&self.name]).observe(since.as_secs_f64());
+                self.families().login_duration.with_label_values(&[self.name()]).observe(since.as_secs_f64());
             }
         }
     }
 
     /// A policy refused a person.
     pub fn denied(&self, rule: Denial) {
-        self.all.families.denials.with_label_values(&[&*self.name, rule.as_str()]).inc();
+        self.families().denials.with_label_values(&[self.name(), rule.as_str()]).inc();
     }
 
     /// A person did not come back from the provider in time.
     pub fn abandoned(&self) {
         let outcome = Callback::Abandoned;
-        self.all.families.logins.with_label_values(&[&*self.name, outcome.as_str(), outcome.fault().as_str()]).inc();
+        self.families().logins.with_label_values(&[self.name(), outcome.as_str(), outcome.fault().as_str()]).inc();
     }
 
     /// So many grants are live.
     pub fn sessions_active(&self, count: usize) {
-        let gauge = self.all.families.sessions_active.with_label_values(&[&self.name]);
+        let gauge = self.families().sessions_active.with_label_values(&[self.name()]);
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// So many sign-ins are under way.
     pub fn flows_in_progress(&self, count: usize) {
-        let gauge = self.all.families.flows_in_progress.with_label_values(&[&self.name]);
+        let gauge = self.families().flows_in_progress.with_label_values(&[self.name()]);
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
@@ -124,45 +125,43 @@ impl ProviderMetrics {
             "consent_required",
         ];
         let error = KNOWN.iter().find(|known| **known == error).copied().unwrap_or("other");
-        self.all.families.idp_errors.with_label_values(&[&*self.name, endpoint, error]).inc();
+        self.families().idp_errors.with_label_values(&[self.name(), endpoint, error]).inc();
     }
 
     /// A token request ended.
     pub fn token_request(&self, grant: GrantType, outcome: TokenRequest, took: Duration) {
-        self.all
-            .families
+        self.families()
             .token_requests
-            .with_label_values(&[&*self.name, grant.as_str(), outcome.as_str(), outcome.fault().as_str()])
+            .with_label_values(&[self.name(), grant.as_str(), outcome.as_str(), outcome.fault().as_str()])
             .inc();
-        self.all.families.token_request_duration.with_label_values(&[grant.as_str()]).observe(took.as_secs_f64());
+        self.families().token_request_duration.with_label_values(&[grant.as_str()]).observe(took.as_secs_f64());
     }
 
     /// A token was handed out.
     pub fn token_issued(&self, grant: GrantType, token: TokenType) {
-        self.all.families.tokens_issued.with_label_values(&[&*self.name, grant.as_str(), token.as_str()]).inc();
+        self.families().tokens_issued.with_label_values(&[self.name(), grant.as_str(), token.as_str()]).inc();
     }
 
     /// A used refresh token came again.
     pub fn refresh_reuse(&self, action: RefreshReuse) {
-        self.all.families.refresh_reuse.with_label_values(&[&*self.name, action.as_str()]).inc();
+        self.families().refresh_reuse.with_label_values(&[self.name(), action.as_str()]).inc();
     }
 
     /// A refresh at the provider ended.
     pub fn provider_refresh(&self, outcome: ProviderRefresh) {
-        self.all.families.provider_refreshes.with_label_values(&[&*self.name, outcome.as_str()]).inc();
+        self.families().provider_refreshes.with_label_values(&[self.name(), outcome.as_str()]).inc();
     }
 
     /// A grant ended before its time.
     pub fn revocation(&self, initiator: RevocationInitiator) {
-        self.all.families.revocations.with_label_values(&[&*self.name, initiator.as_str()]).inc();
+        self.families().revocations.with_label_values(&[self.name(), initiator.as_str()]).inc();
     }
 
     /// A registration ended.
     pub fn registration(&self, method: RegistrationMethod, outcome: Registration) {
-        self.all
-            .families
+        self.families()
             .registrations
-            .with_label_values(&[&*self.name, method.as_str(), outcome.as_str(), outcome.fault().as_str()])
+            .with_label_values(&[self.name(), method.as_str(), outcome.as_str(), outcome.fault().as_str()])
             .inc();
     }
 
@@ -192,46 +191,51 @@ impl ProviderMetrics {
             Some(b'5') => CodeClass::Failed,
             _ => CodeClass::Error,
         };
-        self.all.families.provider_requests.with_label_values(&[&*self.name, endpoint.as_str(), result]).inc();
-        self.all
-            .families
+        self.families().provider_requests.with_label_values(&[self.name(), endpoint.as_str(), result]).inc();
+        self.families()
             .provider_request_duration
-            .with_label_values(&[&*self.name, endpoint.as_str(), class.as_str()])
+            .with_label_values(&[self.name(), endpoint.as_str(), class.as_str()])
             .observe(took.as_secs_f64());
     }
 
     /// Whether discovery and keys are usable.
     pub fn ready(&self, ready: bool) {
-        self.all.families.provider_ready.with_label_values(&[&self.name]).set(i64::from(ready));
+        self.families().provider_ready.with_label_values(&[self.name()]).set(i64::from(ready));
     }
 
     /// A fetch of the discovery document ended at `now` (seconds since the epoch).
     pub fn discovery(&self, outcome: Refresh, now: u64) {
-        self.all.families.discovery_refreshes.with_label_values(&[&*self.name, outcome.as_str()]).inc();
+        self.families().discovery_refreshes.with_label_values(&[self.name(), outcome.as_str()]).inc();
         if matches!(outcome, Refresh::Ok | Refresh::Unchanged) {
-            self.all
-                .families
+            self.families()
                 .discovery_last_success
-                .with_label_values(&[&self.name])
+                .with_label_values(&[self.name()])
                 .set(i64::try_from(now).unwrap_or_default());
         }
     }
 
     /// A fetch of the keys ended at `now`; `keys` is how many there are now.
     pub fn jwks(&self, trigger: JwksTrigger, outcome: Refresh, now: u64, keys: usize) {
-        self.all.families.jwks_refreshes.with_label_values(&[&*self.name, trigger.as_str(), outcome.as_str()]).inc();
+        self.families().jwks_refreshes.with_label_values(&[self.name(), trigger.as_str(), outcome.as_str()]).inc();
         if matches!(outcome, Refresh::Ok | Refresh::Unchanged) {
-            self.all
-                .families
+            self.families()
                 .jwks_last_success
-                .with_label_values(&[&self.name])
+                .with_label_values(&[self.name()])
                 .set(i64::try_from(now).unwrap_or_default());
-            self.all.families.jwks_keys.with_label_values(&[&self.name]).set(i64::try_from(keys).unwrap_or_default());
+            self.families().jwks_keys.with_label_values(&[self.name()]).set(i64::try_from(keys).unwrap_or_default());
         }
     }
 
     /// The family, for what is not about this provider.
     pub fn all(&self) -> &Arc<Metrics> {
-        &self.all
+        self.owner.all()
+    }
+
+    fn name(&self) -> &str {
+        self.owner.value()
+    }
+
+    fn families(&self) -> &Families {
+        self.owner.families()
     }
 }

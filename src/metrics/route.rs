@@ -15,7 +15,6 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct RouteMetrics {
     http: HttpMetrics,
-    all: Arc<Metrics>,
     backend: Arc<[IntCounter]>,
     head_duration: Histogram,
     request_bytes: IntCounter,
@@ -27,16 +26,16 @@ pub struct RouteMetrics {
 impl RouteMetrics {
     /// Its backend's counters exist at zero from now on.
     pub(super) fn new(all: &Arc<Metrics>, id: &str) -> Self {
-        let families = &all.families;
+        let http = all.http(id);
+        let families = http.owner().families();
         families.begin("route", id);
         let counter = |o: &Backend| families.backend_requests.with_label_values(&[id, o.as_str()]);
         Self {
-            http: all.http(id),
             backend: Backend::ALL.iter().map(counter).collect(),
             head_duration: families.backend_head_duration.with_label_values(&[id]),
             request_bytes: families.http_request_bytes.with_label_values(&[id]),
             response_bytes: families.http_response_bytes.with_label_values(&[id]),
-            all: Arc::clone(all),
+            http,
         }
     }
 
@@ -69,6 +68,7 @@ impl RouteMetrics {
 
     /// Counts a long-lived response as open until the result is dropped.
     pub fn stream(&self, kind: StreamKind) -> Running {
-        Running::new(&self.all.families.backend_streams.with_label_values(&[self.http.id(), kind.as_str()]))
+        let families = self.http.owner().families();
+        Running::new(&families.backend_streams.with_label_values(&[self.http.id(), kind.as_str()]))
     }
 }

@@ -10,12 +10,17 @@ fn steady(metrics: &Metrics, format: Format) -> String {
     text.split_inclusive('\n').filter(|line| !varies(line)).collect()
 }
 
+/// The lines that are no comments.
+fn series(metrics: &Metrics) -> Vec<String> {
+    let text = steady(metrics, Format::Text);
+    text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+}
+
 /// What a small instance shows before anybody came.
 #[test]
 fn the_exposition_is_as_agreed() {
     let metrics = Metrics::new().unwrap();
-    metrics.provider("auth0");
-    metrics.route("auth0/mcp");
+    let _handles = (metrics.provider("auth0"), metrics.route("auth0/mcp"));
     insta::assert_snapshot!(steady(&metrics, Format::Text));
 }
 
@@ -46,7 +51,7 @@ fn both_formats_say_the_same() {
 #[test]
 fn nothing_is_left_of_what_was_removed() {
     let metrics = Metrics::new().unwrap();
-    let before = steady(&metrics, Format::Text);
+    let before = series(&metrics);
     let provider = metrics.provider("auth0");
     provider.callback(Callback::Ok);
     provider.login(Callback::Ok, Some(Duration::from_secs(3)));
@@ -60,8 +65,52 @@ fn nothing_is_left_of_what_was_removed() {
     assert!(metrics.render().contains("auth0"));
     metrics.remove_provider("auth0");
     metrics.remove_route("auth0/mcp");
-    let names = |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(names(&steady(&metrics, Format::Text)), names(&before));
+    assert_eq!(series(&metrics), before);
+}
+
+/// What was under way when its provider or route was removed brings no series back, whatever it counts; and it
+/// takes none from whoever has the name next.
+#[test]
+fn what_is_still_under_way_brings_no_series_back() {
+    let metrics = Metrics::new().unwrap();
+    let before = series(&metrics);
+    let (provider, route) = (metrics.provider("auth0"), metrics.route("auth0/mcp"));
+    metrics.remove_provider("auth0");
+    metrics.remove_route("auth0/mcp");
+    let count = |provider: &ProviderMetrics, route: &RouteMetrics| {
+        provider.callback(Callback::Ok);
+        provider.login(Callback::Ok, Some(Duration::from_secs(3)));
+        provider.flows_in_progress(1);
+        provider.provider_request(ProviderEndpoint::Token, "200", Duration::from_millis(70));
+        route.http().request(&::http::Method::POST, ::http::StatusCode::CREATED, Some(Duration::ZERO));
+        drop(route.stream(outcome::StreamKind::Sse));
+    };
+    count(&provider, &route);
+    assert_eq!(series(&metrics), before);
+    let next = (metrics.provider("auth0"), metrics.route("auth0/mcp"));
+    count(&provider, &route);
+    count(&next.0, &next.1);
+    drop((provider, route));
+    let one = "vestibule_auth_callbacks_total{fault=\"none\",outcome=\"ok\",provider=\"auth0\"} 1";
+    assert!(metrics.render().contains(one), "{}", metrics.render());
+}
+
+/// A configuration that was built and not used leaves no series, and takes none from the one that runs.
+#[test]
+fn handles_that_nobody_has_leave_no_series() {
+    let metrics = Metrics::new().unwrap();
+    let before = series(&metrics);
+    let runs = (metrics.provider("auth0"), metrics.route("auth0/mcp"));
+    let with = series(&metrics);
+    drop((
+        metrics.provider("auth0"),
+        metrics.provider("other"),
+        metrics.route("auth0/mcp"),
+        metrics.http("other:token"),
+    ));
+    assert_eq!(series(&metrics), with);
+    drop(runs);
+    assert_eq!(series(&metrics), before);
 }
 
 /// The numbers that a Prometheus has to keep for one replica; docs/metrics.md tells them.
@@ -69,12 +118,8 @@ fn nothing_is_left_of_what_was_removed() {
 fn the_number_of_series_is_bounded() {
     let series = |providers: usize, routes: usize| {
         let metrics = Metrics::new().unwrap();
-        for index in 0..providers {
-            metrics.provider(&format!("provider-{index}"));
-        }
-        for index in 0..routes {
-            metrics.route(&format!("provider-0/route-{index}"));
-        }
+        let _providers: Vec<_> = (0..providers).map(|index| metrics.provider(&format!("provider-{index}"))).collect();
+        let _routes: Vec<_> = (0..routes).map(|index| metrics.route(&format!("provider-0/route-{index}"))).collect();
         steady(&metrics, Format::Text).lines().filter(|line| !line.starts_with('#')).count()
     };
     let (none, one, five) = (series(0, 0), series(1, 1), series(5, 20));
