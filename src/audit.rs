@@ -2,6 +2,8 @@
 //! fields (docs/audit.md). Where they go is `crate::telemetry`'s; the request's name and the client's
 //! address come from the span around.
 
+use crate::printable::cut;
+
 /// What audit events are told apart from the log by.
 pub const TARGET: &str = "vestibule::audit";
 
@@ -76,21 +78,22 @@ impl Event {
 
 impl Entry<'_> {
     /// Writes the event, if anybody wants to know. `outcome` is `ok`, or a word of docs/metrics.md.
+    /// Texts may be a stranger's, before anything is known of them: each is cut.
     pub fn tell(self, event: Event, outcome: &str) {
         tracing::info!(
             target: TARGET,
             event = event.as_str(),
             outcome,
-            provider = self.provider,
-            identity_provider = self.identity_provider,
-            client_id = self.client_id,
-            subject = self.subject,
-            grant = self.grant,
-            resource = self.resource,
-            scopes = self.scopes,
-            flow = self.flow,
-            by = self.by,
-            reason = self.reason,
+            provider = self.provider.map(cut),
+            identity_provider = self.identity_provider.map(cut),
+            client_id = self.client_id.map(cut),
+            subject = self.subject.map(cut),
+            grant = self.grant.map(cut),
+            resource = self.resource.map(cut),
+            scopes = self.scopes.map(cut),
+            flow = self.flow.map(cut),
+            by = self.by.map(cut),
+            reason = self.reason.map(cut),
         );
     }
 }

@@ -1,5 +1,19 @@
-//! What others wrote, made harmless for a terminal (S62): nothing in it moves the cursor, changes
-//! colours, begins a line or turns the direction of reading.
+//! What others wrote, made harmless (S62): of bounded length, and for a terminal: nothing in it moves the
+//! cursor, changes colours, begins a line or turns the direction of reading.
+
+/// Characters of one text from a stranger that are kept.
+const MOST_TEXT: usize = 400;
+
+/// The beginning of a text: not endless.
+pub fn cut(text: &str) -> &str {
+    let end = text.char_indices().nth(MOST_TEXT).map(|(end, _)| end);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// The beginning of a text, on one line.
+pub fn bounded(text: &str) -> String {
+    cut(text).chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
 
 /// The text on one line, with everything harmful escaped.
 pub fn printable(text: &str) -> String {
@@ -22,6 +36,14 @@ pub const fn is_harmful(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        assert_eq!(cut(&"ü".repeat(400)).chars().count(), 400);
+        assert_eq!(cut(&"ü".repeat(9_000)), "ü".repeat(400));
+        assert_eq!(bounded(&format!("a\nb{}", "x".repeat(9_000))), format!("a b{}", "x".repeat(397)));
+    }
 
     #[test]
     fn nothing_speaks_to_the_terminal() {

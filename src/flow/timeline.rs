@@ -3,12 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Beginning, FlowId, advice::advice};
-use crate::time::Timestamp;
+use crate::{printable::bounded, time::Timestamp};
 
 /// Steps of one flow; a client that refreshes for days fills no memory.
 const MOST_STEPS: usize = 64;
-/// Characters of one text. They may come from strangers.
-const MOST_TEXT: usize = 400;
 
 /// One sign-in and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,9 +196,4 @@ impl StepKind {
             Self::Revoked => "revoked",
         }
     }
-}
-
-/// On one line, and not endless: it is printed on terminals (S62).
-pub(super) fn bounded(text: &str) -> String {
-    text.chars().take(MOST_TEXT).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
