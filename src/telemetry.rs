@@ -12,11 +12,12 @@ use std::{
 };
 
 use prometheus::IntCounter;
-use tracing::Metadata;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::{FilterExt as _, ParseError, filter_fn},
+    filter::{FilterExt as _, LevelFilter, ParseError, filter_fn},
     layer::{Layered, SubscriberExt as _},
+    registry::LookupSpan,
     reload,
     util::SubscriberInitExt as _,
 };
@@ -28,6 +29,8 @@ use crate::{
 use audit::{AuditSink, Output};
 use json::JsonLines;
 
+/// What the targets of our own spans begin with.
+const OURS: &str = env!("CARGO_CRATE_NAME");
 /// How long a file system has to open the audit log while others wait.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -167,20 +170,29 @@ pub fn start(log: &LogPlan, audit: &AuditPlan) -> Result<Log, TelemetryError> {
     let (filter, filter_handle) = reload::Layer::new(filter);
     let (lines, lines_handle) = reload::Layer::new(lines);
     let sink = AuditSink::start(output).map_err(|source| TelemetryError::audit(audit, source))?;
-    let is_audit = |metadata: &Metadata<'_>| metadata.target() == TARGET;
-    let lines = lines.with_filter(filter.and(filter_fn(move |metadata| !is_audit(metadata)))).boxed();
-    let wanted = sink.clone();
-    // With the spans around it: they name the request.
-    let concerned = move |metadata: &Metadata<'_>| wanted.is_on() && (is_audit(metadata) || metadata.is_span());
-    let audit = JsonLines::<AuditFields, _>::new(sink.clone(), false);
-    let audit = Layer::<WithLog>::with_filter(
-        audit,
-        tracing_subscriber::filter::dynamic_filter_fn(move |metadata, _| concerned(metadata)),
-    );
+    let lines = lines.with_filter(filter.and(filter_fn(|metadata| !is_audit(metadata)))).boxed();
+    let audit = audit_lines::<WithLog>(sink.clone());
     if tracing_subscriber::registry().with(lines).with(audit).try_init().is_err() {
         tracing::debug!("logging was started before");
     }
     Ok(Log { filter: filter_handle, lines: lines_handle, audit: sink })
+}
+
+/// Audit events, with the spans around them: they name the request. Everything else costs nothing:
+/// whether it is wanted is remembered for each place in the code, until [`Log::change`].
+fn audit_lines<S>(sink: AuditSink) -> impl Layer<S>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    let wanted = sink.clone();
+    let is_around = |metadata: &Metadata<'_>| metadata.is_span() && metadata.target().starts_with(OURS);
+    let concerned = filter_fn(move |metadata| wanted.is_on() && (is_audit(metadata) || is_around(metadata)));
+    let lines = JsonLines::<AuditFields, _>::new(sink, false);
+    Layer::<S>::with_filter(lines, concerned.with_max_level_hint(LevelFilter::INFO))
+}
+
+fn is_audit(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == TARGET
 }
 
 /// Does what may wait for a file system where nobody is held up by it, and gives up on one that hangs.
@@ -212,4 +224,32 @@ fn lines(plan: &LogPlan) -> Lines {
         return JsonLines::<LogFields, _>::new(io::stderr, true).boxed();
     }
     tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(terminal).with_target(false).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{Level, enabled, span_enabled};
+
+    use super::*;
+
+    /// With the audit log on, only its events and our spans around them are looked at: not those of
+    /// every library, on the way of every request.
+    #[test]
+    fn the_audit_log_wants_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Output::open(&AuditPlan::File(folder.path().join("audit.jsonl"))).unwrap();
+        let sink = AuditSink::start(output).unwrap();
+        let subscriber = tracing_subscriber::registry().with(audit_lines::<Registry>(sink.clone()));
+        assert_eq!(subscriber.max_level_hint(), Some(LevelFilter::INFO));
+        tracing::subscriber::with_default(subscriber, || {
+            let wanted =
+                || (enabled!(target: TARGET, Level::INFO), span_enabled!(target: "vestibule::edge", Level::ERROR));
+            assert_eq!(wanted(), (true, true));
+            assert!(!span_enabled!(target: "hyper::proto", Level::ERROR));
+            assert!(!enabled!(target: "vestibule::edge", Level::ERROR));
+            sink.change(open(&AuditPlan::Off).unwrap());
+            tracing::callsite::rebuild_interest_cache();
+            assert_eq!(wanted(), (false, false));
+        });
+    }
 }
