@@ -23,6 +23,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Serialize;
 use tower_service::Service;
+use tracing::Instrument as _;
 use url::Url;
 use warp::{Filter, Rejection, filters::BoxedFilter, reject::MethodNotAllowed};
 
@@ -34,6 +35,7 @@ use crate::{
     listener::Peer,
     metrics::{Format, Metrics},
     page::Page,
+    request_id::{RequestIds, X_REQUEST_ID},
 };
 
 pub use readiness::{NamedPart, Part, Readiness};
@@ -88,6 +90,7 @@ pub struct Reloaded {
 pub struct Admin {
     routes: BoxedFilter<(Response<Bytes>,)>,
     process: Arc<dyn Process>,
+    request_ids: Arc<RequestIds>,
 }
 
 /// What `/config` answers; `vestibule config diff` reads it.
@@ -156,7 +159,8 @@ impl Admin {
             let process = Arc::clone(&asked);
             async move {
                 let Reloaded { good, report } = process.reload().await;
-                audit::Entry { by: Some("reload"), ..audit::Entry::default() }
+                let reason = report.get("error").and_then(serde_json::Value::as_str);
+                audit::Entry { by: Some("reload"), reason, ..audit::Entry::default() }
                     .tell(audit::Event::AdminAction, if good { "ok" } else { "refused" });
                 json(if good { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }, &report)
             }
@@ -164,14 +168,27 @@ impl Admin {
         let health = metrics.or(health).unify().or(ready).unify();
         let flows = flows.or(flow).unify();
         let known = health.or(status).unify().or(config).unify().or(flows).unify().or(reload).unify();
-        Self { routes: known.recover(unknown).unify().boxed(), process }
+        let request_ids = Arc::new(RequestIds::new());
+        Self { routes: known.recover(unknown).unify().boxed(), process, request_ids }
     }
 
-    /// Answers one request.
-    pub async fn answer(&self, request: Request<Incoming>, _peer: Peer) -> Response<Body> {
-        let allowed =
-            guard::check(request.method(), request.uri(), request.headers(), |host| self.process.answers_for(host));
+    /// Answers one request, which gets a name as on the public listener: every line that it causes has it.
+    pub async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let id = self.request_ids.make();
+        let name = id.to_str().unwrap_or_default();
+        let span = tracing::error_span!("admin", request_id = name, client = %peer.ip());
+        let mut response = self.answer_named(request).instrument(span).await;
+        response.headers_mut().insert(X_REQUEST_ID, id);
+        response
+    }
+
+    async fn answer_named(&self, request: Request<Incoming>) -> Response<Body> {
+        let (method, uri) = (request.method(), request.uri());
+        let allowed = guard::check(method, uri, request.headers(), |host| self.process.answers_for(host));
         if let Err(refusal) = allowed {
+            let (by, reason) = (format!("{method} {}", uri.path()), refusal.to_string());
+            audit::Entry { by: Some(&by), reason: Some(&reason), ..audit::Entry::default() }
+                .tell(audit::Event::AdminAction, "refused");
             return answer(refusal.status(), TEXT, format!("{refusal}\n")).map(body::full);
         }
         let response = warp::service(self.routes.clone()).call(request).await.unwrap_or_else(|never| match never {});

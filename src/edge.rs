@@ -2,7 +2,6 @@
 
 mod client_address;
 mod cors;
-mod request_id;
 mod trace;
 
 use std::{
@@ -33,6 +32,7 @@ use crate::{
     gate::{Access, Gate},
     listener::Peer,
     metrics::{HttpMetrics, Metrics, RouteMetrics, Running},
+    request_id::{RequestIds, X_REQUEST_ID},
     route::{
         Endpoint, RouteError, RouteTable, Target,
         host::{HostError, Hosts},
@@ -41,7 +41,6 @@ use crate::{
 };
 use client_address::ClientAddress;
 use cors::{Origins, Readers};
-use request_id::{RequestIds, X_REQUEST_ID};
 
 /// Everything that is reachable from outside. Immutable; a new configuration makes a new one.
 pub struct Surface {

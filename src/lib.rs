@@ -44,6 +44,7 @@ pub mod policy;
 pub mod printable;
 pub mod provider;
 pub mod reload;
+pub mod request_id;
 pub mod route;
 pub mod seal;
 pub mod secret;

@@ -13,7 +13,7 @@ const VOCABULARY: [&str; 7] = ["audit", "body", "identity", "oauth", "printable"
 
 /// Module -> what else it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("admin", &["config", "flow", "listener", "metrics", "page"]),
+    ("admin", &["config", "flow", "listener", "metrics", "page", "request_id"]),
     ("answer", &[]),
     ("audit", &[]),
     ("authority", &["config", "keys", "metrics", "policy", "provider", "seal", "store"]),
@@ -48,8 +48,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gate",
             "listener",
             "metrics",
+            "request_id",
             "route",
-            "seal",
         ],
     ),
     ("egress", &["authority", "config", "metrics"]),
@@ -91,6 +91,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("printable", &[]),
     ("provider", &["config", "egress", "metrics", "seal"]),
     ("reload", &["config", "entrance", "keys", "listener", "live", "metrics", "seal", "supervisor", "telemetry"]),
+    ("request_id", &["seal"]),
     ("route", &["config"]),
     ("seal", &[]),
     ("secret", &[]),

@@ -14,6 +14,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwapOption;
 use dashmap::{DashMap, Entry};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 
 pub use end::End;
 pub use state::GrantState;
@@ -152,7 +153,7 @@ impl Grants {
     ) -> Result<Option<ProviderTokens>, StoreError> {
         let (grants, id) = (self.clone(), id.clone());
         // Between the store's answer and the mark nothing may stop this.
-        let ended = tokio::spawn(async move { grants.end(&id, initiator).await });
+        let ended = tokio::spawn(async move { grants.end(&id, initiator).await }.in_current_span());
         ended.await.map_err(|_| StoreError::Unavailable("the revocation was stopped".into()))?
     }
 
@@ -180,7 +181,7 @@ impl Grants {
     /// stay until they are used again, which the rules refuse.
     pub fn cut(&self, may_pass: impl Fn(&GrantState) -> bool) {
         let held: Vec<_> = self.held.iter().filter_map(|entry| entry.value().upgrade()).collect();
-        for state in held.iter().filter(|state| !may_pass(state)) {
+        for state in held.iter().filter(|state| !state.is_revoked() && !may_pass(state)) {
             state.mark_revoked();
         }
     }

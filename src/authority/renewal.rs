@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use super::{
     Authority,
     error::TokenError,
@@ -143,10 +145,12 @@ impl Renewer {
         record: &Sealed<GrantRecord>,
     ) -> Result<(Turn, Result<Sealed<GrantRecord>, ProviderTokenError>), ProviderTokenError> {
         let (renewer, state, record) = (self.clone(), Arc::clone(state), record.clone());
-        let asked = tokio::spawn(async move {
+        let asked = async move {
             let result = renewer.ask(&state, record).await;
             (turn, result)
-        });
+        };
+        // What it causes is the request's that began it.
+        let asked = tokio::spawn(asked.in_current_span());
         asked.await.map_err(|_| ProviderTokenError::Unavailable)
     }
 

@@ -1,6 +1,8 @@
 //! Revocation (RFC 7009): either token of a client's own ends the whole grant, here and at the
 //! provider (T7).
 
+use tracing::Instrument as _;
+
 use super::{
     Authority,
     access_token::{ACCESS_TOKEN_TYPE, AccessTokenClaims},
@@ -32,7 +34,7 @@ impl Authority {
     pub(super) async fn end_grant(&self, id: &GrantId, initiator: RevocationInitiator) -> Result<(), StoreError> {
         if let Some(tokens) = self.grants.revoke(id, initiator).await? {
             let provider = std::sync::Arc::clone(&self.renewer.tokens);
-            tokio::spawn(async move { provider.revoke(&tokens).await });
+            tokio::spawn(async move { provider.revoke(&tokens).await }.in_current_span());
         }
         Ok(())
     }

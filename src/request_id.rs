@@ -7,34 +7,42 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::seal;
 
 /// The header's name.
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest name that is taken over.
 const MAX_LENGTH: usize = 128;
 
 /// Makes names: unique among all processes, cheap, and no secret.
 #[derive(Debug)]
-pub(super) struct RequestIds {
+pub struct RequestIds {
     process: u64,
     next: AtomicU64,
 }
 
 // === impl RequestIds ===
 
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RequestIds {
-    pub(super) fn new() -> Self {
+    /// Another process's are others.
+    pub fn new() -> Self {
         let mut bytes = [0; 8];
         seal::fill(&mut bytes);
         Self { process: u64::from_be_bytes(bytes), next: AtomicU64::new(0) }
     }
 
     /// The name that a trusted proxy gave, or a new one.
-    pub(super) fn of(&self, headers: &HeaderMap, by_trusted_proxy: bool) -> HeaderValue {
+    pub fn of(&self, headers: &HeaderMap, by_trusted_proxy: bool) -> HeaderValue {
         let given = by_trusted_proxy.then(|| headers.get(X_REQUEST_ID)).flatten();
         given.filter(|value| is_decent(value)).cloned().unwrap_or_else(|| self.make())
     }
 
-    fn make(&self) -> HeaderValue {
+    /// A new name.
+    pub fn make(&self) -> HeaderValue {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
         let text = format!("{:016x}{next:016x}", self.process);
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-"))
