@@ -42,17 +42,16 @@ impl ConfigMetrics {
 
     /// An attempt ended at `now`.
     pub fn reload(&self, trigger: ReloadTrigger, outcome: ReloadOutcome, took: Duration, now: Timestamp) {
-        let good = matches!(outcome, ReloadOutcome::Applied | ReloadOutcome::Unchanged);
+        // One that waits for a restart is good: a restart comes up with it.
+        let good = outcome != ReloadOutcome::Rejected;
         let seconds = i64::try_from(now.0).unwrap_or(i64::MAX);
         self.reloads.with_label_values(&[trigger.as_str(), outcome.as_str()]).inc();
         self.duration.observe(took.as_secs_f64());
         self.last_successful.set(i64::from(good));
         self.last_attempt.set(seconds);
+        // What cannot even be read says nothing about a restart.
         if good {
             self.last_success.set(seconds);
-        }
-        // What cannot even be read says nothing about a restart.
-        if outcome != ReloadOutcome::Rejected {
             self.restart_required.set(i64::from(outcome == ReloadOutcome::RestartRequired));
         }
     }
@@ -88,12 +87,13 @@ mod tests {
         let config = metrics.config();
         config.reload(ReloadTrigger::Startup, ReloadOutcome::Applied, Duration::ZERO, Timestamp(7));
         config.reload(ReloadTrigger::File, ReloadOutcome::RestartRequired, Duration::ZERO, Timestamp(8));
+        assert!(line("vestibule_config_last_reload_successful 1") && line("vestibule_config_restart_required 1"));
         config.reload(ReloadTrigger::File, ReloadOutcome::Rejected, Duration::ZERO, Timestamp(9));
         for expected in [
             "vestibule_config_last_reload_successful 0",
             "vestibule_config_restart_required 1",
             "vestibule_config_last_reload_attempt_timestamp_seconds 9",
-            "vestibule_config_last_reload_success_timestamp_seconds 7",
+            "vestibule_config_last_reload_success_timestamp_seconds 8",
         ] {
             assert!(line(expected), "{expected}\n{}", metrics.render());
         }

@@ -221,7 +221,7 @@ families! {
     config_reload_duration: histogram (RELOAD) "vestibule_config_reload_duration_seconds" []
         "From the first look at the files to the end of the attempt.";
     config_last_successful: gauge "vestibule_config_last_reload_successful" []
-        "1 when what was last read is what runs, 0 when it was refused.";
+        "1 when what was last read is good, 0 when it was refused; one that waits for a restart is good.";
     config_restart_required: gauge "vestibule_config_restart_required" []
         "1 when the configuration holds a change that only a restart can apply.";
     config_last_attempt: gauge "vestibule_config_last_reload_attempt_timestamp_seconds" []
