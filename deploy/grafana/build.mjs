@@ -1,4 +1,4 @@
-// Writes vestibule.json, the dashboard that Grafana imports, from the panels below.
+// Writes vestibule.json, the dashboard that Grafana imports, from the panels below and the runbooks.
 //   node build.mjs            writes it
 //   node build.mjs --check    fails if it is not what this would write
 
@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const FILE = fileURLToPath(new URL('vestibule.json', import.meta.url));
-const RUNBOOKS = 'docs/runbooks.md';
+const RUNBOOKS = readFileSync(new URL('../../docs/runbooks.md', import.meta.url), 'utf8');
 /** Width of the grid. */
 const FULL = 24;
 
@@ -131,10 +131,16 @@ function table(title, queries) {
   return { type: 'table', width: FULL, height: 5, title, queries, unit: 'none' };
 }
 
+/** The runbook itself: whoever has only the dashboard has nothing to follow a link to. */
+function runbookOf(alert) {
+  const [, section] = RUNBOOKS.match(new RegExp(`^### ${alert}\\n([^]*?)(?=^##|(?![^]))`, 'm')) ?? [];
+  if (!section) throw new Error(`docs/runbooks.md has no section ${alert}`);
+  return `**Alert ${alert}**\n\n${section.trim().replace(/\[([^\]]+)\]\([^)]*\)/g, '$1')}`;
+}
+
 function panel(id, position, { type, title, help, queries, unit, steps = [['green', null]], stack, max, runbook, mayBeEmpty }) {
   const instant = type !== 'timeseries';
-  const links = runbook ? [{ title: `Runbook: ${runbook}`, url: `${RUNBOOKS}#${runbook.toLowerCase()}`, targetBlank: true }] : [];
-  const description = [help, runbook && `Alert ${runbook}, ${RUNBOOKS}#${runbook.toLowerCase()}`].filter(Boolean).join('\n\n');
+  const description = [help, runbook && runbookOf(runbook)].filter(Boolean).join('\n\n');
   return {
     id,
     type,
@@ -142,7 +148,6 @@ function panel(id, position, { type, title, help, queries, unit, steps = [['gree
     ...(description && { description }),
     datasource: { type: 'prometheus', uid: '${datasource}' },
     gridPos: position,
-    links,
     targets: queries.map(({ expr, legend }, index) => ({
       refId: String.fromCharCode(65 + index),
       datasource: { type: 'prometheus', uid: '${datasource}' },
