@@ -10,16 +10,18 @@ pub const TARGET: &str = "vestibule::audit";
 /// What was decided. The names are part of the interface: they never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A client registered itself, or was refused.
+    /// A client became known, by registering itself or by its metadata document, or was refused.
     Registration,
     /// A client asked for authorization and was refused.
     Authorization,
-    /// A person answered the consent page.
+    /// A person answered the consent page, or somebody else tried to.
     Consent,
-    /// A sign-in ended.
+    /// A sign-in ended, or could not begin.
     SignIn,
     /// Tokens were handed out, or refused.
     Token,
+    /// A client asked to end its access and was refused.
+    Revocation,
     /// A grant ended before its time.
     GrantRevoked,
     /// Somebody with a good token may not pass.
@@ -66,6 +68,7 @@ impl Event {
             Self::Consent => "consent",
             Self::SignIn => "sign_in",
             Self::Token => "token",
+            Self::Revocation => "revocation",
             Self::GrantRevoked => "grant_revoked",
             Self::PolicyDenied => "policy_denied",
             Self::Reload => "reload",

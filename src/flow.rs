@@ -186,16 +186,16 @@ impl Flows {
         newest.filter_map(|id| state.flows.get(id)).map(|held| held.flow.overview()).collect()
     }
 
-    /// Gives up sign-ins that took too long, telling `abandoned` their provider; returns how many are
+    /// Gives up sign-ins that took too long, telling `abandoned` of them; returns how many are
     /// under way at each. Called now and then.
-    pub fn settle(&self, mut abandoned: impl FnMut(&str)) -> HashMap<String, usize> {
+    pub fn settle(&self, mut abandoned: impl FnMut(&Flow)) -> HashMap<String, usize> {
         let now = self.clock.now();
         let mut under_way = HashMap::new();
         for held in self.state().flows.values_mut().filter(|held| held.flow.is_under_way()) {
             if now >= held.until {
                 held.flow.end(Callback::Abandoned.as_str());
                 held.flow.add(Step::new(now, StepKind::Refused, "nobody came back from the identity provider in time"));
-                abandoned(&held.flow.provider);
+                abandoned(&held.flow);
             } else {
                 *under_way.entry(held.flow.provider.clone()).or_default() += 1;
             }

@@ -26,7 +26,7 @@ use crate::{
     flow::Flows,
     keys::KeyRing,
     metrics::{ProviderMetrics, outcome::Verification},
-    oauth::{ClientId, Issuer},
+    oauth::{ClientId, Issuer, ResourceUri},
     policy::Denied,
     provider::Provider,
     seal::sha256,
@@ -53,6 +53,7 @@ pub struct Gate {
     provider: String,
     flows: Arc<Flows>,
     path: String,
+    resource: ResourceUri,
     clock: Clock,
     metrics: ProviderMetrics,
 }
@@ -132,6 +133,7 @@ impl Gate {
             provider: plan.provider.clone(),
             flows,
             path: plan.path.clone(),
+            resource: plan.resource.clone(),
             clock,
             metrics,
         }
@@ -235,7 +237,7 @@ impl Gate {
             provider: Some(&self.provider),
             client_id: access.client_id().map(ClientId::as_str),
             subject: Some(&access.identity().subject),
-            resource: Some(&self.path),
+            resource: Some(self.resource.as_str()),
             scopes: Some(&scopes),
             by: Some("gate"),
             reason: Some(&denied.reason),

@@ -15,6 +15,7 @@ use std::{
 use tokio::task::AbortHandle;
 
 use crate::{
+    audit,
     authority::{self, Authority, ClientDocuments, Grants},
     config::plan::{Mode, Plan, PolicyPlan, ProviderPlan, RoutePlan},
     edge::{self, Surface},
@@ -24,7 +25,7 @@ use crate::{
     forward::{Backend, Forwarder, TlsError},
     gate::{self, Gate, Issued},
     keys::KeyRing,
-    metrics::{Metrics, ProviderMetrics},
+    metrics::{Metrics, ProviderMetrics, outcome::Callback},
     policy,
     provider::{
         Choice, Provider, Readiness,
@@ -247,7 +248,20 @@ impl Live {
             }
             core.grants.cut(|grant| {
                 let of_route = core.plan.route(&grant.resource).map(|route| &route.policy);
-                policy::check_all(&core.plan, of_route, &grant.identity()).is_ok()
+                let identity = grant.identity();
+                let Err(denied) = policy::check_all(&core.plan, of_route, &identity) else { return true };
+                let entry = audit::Entry {
+                    provider: Some(&core.plan.name),
+                    client_id: Some(grant.client_id.as_str()),
+                    subject: Some(&identity.subject),
+                    grant: Some(grant.id.as_str()),
+                    resource: Some(grant.resource.as_str()),
+                    by: Some("reload"),
+                    reason: Some(&denied.reason),
+                    ..audit::Entry::default()
+                };
+                entry.tell(audit::Event::PolicyDenied, denied.kind.as_str());
+                false
             });
         }
     }
@@ -265,10 +279,18 @@ impl Live {
     /// Gives up sign-ins that took too long, and says how many are under way. Called now and then.
     pub fn settle_flows(&self, flows: &Flows) {
         let of = |name: &str| self.runtimes.iter().find(|runtime| runtime.core.plan.name == name);
-        let under_way = flows.settle(|provider| {
-            if let Some(runtime) = of(provider) {
+        let under_way = flows.settle(|flow| {
+            if let Some(runtime) = of(&flow.provider) {
                 runtime.core.metrics.abandoned();
             }
+            let entry = audit::Entry {
+                provider: Some(&flow.provider),
+                client_id: flow.client_id.as_deref(),
+                resource: flow.resource.as_deref(),
+                flow: Some(flow.id.as_str()),
+                ..audit::Entry::default()
+            };
+            entry.tell(audit::Event::SignIn, Callback::Abandoned.as_str());
         });
         for runtime in &self.runtimes {
             let count = under_way.get(&runtime.core.plan.name).copied().unwrap_or_default();

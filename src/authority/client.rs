@@ -9,6 +9,7 @@ use super::{
     registration,
 };
 use crate::{
+    audit,
     config::plan::{ProviderPlan, StaticClient},
     metrics::outcome::{ClientType, Registration, RegistrationMethod},
     oauth::{ClientId, RedirectUri},
@@ -165,7 +166,16 @@ impl Authority {
             Err(ClientError::Unknown) => Some(Registration::InvalidMetadata),
         };
         if let Some(outcome) = outcome {
-            self.metrics.registration(RegistrationMethod::Document, outcome);
+            let (method, reason) = (RegistrationMethod::Document, found.as_ref().err().map(ToString::to_string));
+            self.metrics.registration(method, outcome);
+            let entry = audit::Entry {
+                provider: Some(&self.plan.name),
+                client_id: Some(id.as_str()),
+                by: Some(method.as_str()),
+                reason: reason.as_deref(),
+                ..audit::Entry::default()
+            };
+            entry.tell(audit::Event::Registration, outcome.as_str());
         }
         found.map(|found| Client::from_document(&found.document, &self.plan))
     }

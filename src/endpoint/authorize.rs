@@ -27,7 +27,7 @@ use crate::{
 /// Answers an authorization request. Twice is as good as once (B1): nothing is kept here.
 pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Parameters) -> Answer {
     if let Err(limited) = mount.limiters.authorizations.address(asked.address) {
-        return limited_page(&mount, &asked, ClientType::Unknown, limited);
+        return limited_page(&mount, &asked, &parameters, ClientType::Unknown, limited);
     }
     let jar = Jar::read(&asked.headers);
     let browser = mount.cookies().browsers(&jar).into_iter().next().unwrap_or_else(BrowserBinding::random);
@@ -48,7 +48,7 @@ async fn begun(
     let client_type = transaction.client_kind.label();
     let client_id = transaction.client_id.as_str().as_bytes();
     if let Err(limited) = mount.limiters.authorizations.client(asked.address, client_id) {
-        return limited_page(mount, asked, client_type, limited);
+        return limited_page(mount, asked, parameters, client_type, limited);
     }
     let flow = mount.flow_begins(asked, parameters, transaction);
     if let Some(provider) = mount.only_provider().filter(|_| !transaction.needs_consent()) {
@@ -143,7 +143,7 @@ fn offline_access(asked: bool) -> crate::oauth::Scopes {
 
 fn refused(mount: &Mount, asked: &Asked, parameters: &Parameters, error: &AuthorizeError) -> Answer {
     if let Err(limited) = mount.limiters.authorizations.unknown(asked.address) {
-        return limited_page(mount, asked, error.client_type(), limited);
+        return limited_page(mount, asked, parameters, error.client_type(), limited);
     }
     mount.metrics.authorize(error.client_type(), error.outcome());
     let flow = mount.flow_refused(asked, parameters, error.outcome(), &error.to_string());
@@ -160,8 +160,9 @@ fn refused(mount: &Mount, asked: &Asked, parameters: &Parameters, error: &Author
     }
 }
 
-fn limited_page(mount: &Mount, asked: &Asked, client: ClientType, limited: Limited) -> Answer {
+fn limited_page(mount: &Mount, asked: &Asked, parameters: &Parameters, client: ClientType, limited: Limited) -> Answer {
     mount.metrics.all().rate_limited(Limiter::Authorize);
     mount.metrics.authorize(client, Authorize::RateLimited);
+    mount.authorization_limited(asked.address, parameters.get("client_id").ok().flatten());
     Problem::limited(limited.retry_after).answer(mount, &asked.headers)
 }

@@ -68,12 +68,11 @@ async fn decide(
     flow: Option<&FlowId>,
 ) -> Result<Answer, Box<Problem>> {
     if !same_origin::is_ours(&asked.headers, &mount.server.public_url) {
-        mount.metrics.consent(Consent::CsrfRejected);
-        return Err(Box::new(Problem::cross_origin()));
+        return Err(refused(mount, flow, Consent::CsrfRejected, Problem::cross_origin()));
     }
     let jar = Jar::read(&asked.headers);
     let sealed = parameters.get("transaction").ok().flatten().unwrap_or_default();
-    let transaction = open(mount, &jar, sealed)?;
+    let transaction = open(mount, &jar, sealed, flow)?;
     let digest = sha256(sealed.as_bytes());
     let value = |name| parameters.get(name).ok().flatten();
     let provider = match value("decision") {
@@ -86,7 +85,7 @@ async fn decide(
 }
 
 /// The request that the form is about, if this browser asked for it.
-fn open(mount: &Mount, jar: &Jar, sealed: &str) -> Result<Transaction, Box<Problem>> {
+fn open(mount: &Mount, jar: &Jar, sealed: &str, flow: Option<&FlowId>) -> Result<Transaction, Box<Problem>> {
     let browsers = mount.cookies().browsers(jar);
     let mut error = TransactionError::OtherBrowser;
     for browser in &browsers {
@@ -96,11 +95,18 @@ fn open(mount: &Mount, jar: &Jar, sealed: &str) -> Result<Transaction, Box<Probl
             Err(other) => error = other,
         }
     }
-    mount.metrics.consent(match error {
+    let outcome = match error {
         TransactionError::Expired => Consent::Expired,
         TransactionError::Invalid | TransactionError::OtherBrowser => Consent::CsrfRejected,
-    });
-    Err(Box::new(Problem::transaction(error)))
+    };
+    Err(refused(mount, flow, outcome, Problem::transaction(error)))
+}
+
+/// An answer that does not count.
+fn refused(mount: &Mount, flow: Option<&FlowId>, outcome: Consent, problem: Problem) -> Box<Problem> {
+    mount.metrics.consent(outcome);
+    mount.consent_refused(flow, outcome, problem.reason());
+    Box::new(problem)
 }
 
 /// Once: a second time, within seconds, gets the same answer (a double click), later none. Nor does
@@ -175,6 +181,7 @@ pub(super) async fn begin_login(
         tracing::warn!(provider = provider.plan().name, %error, "a sign-in could not begin");
         mount.metrics.authorize(transaction.client_kind.label(), Authorize::ProviderNotReady);
         mount.step(flow, StepKind::Refused, format!("the sign-in could not begin: {error}"));
+        mount.sign_in_not_begun(flow, transaction, provider, &error.to_string());
         if let Some(id) = flow {
             mount.flows.change(id, |flow| flow.end(Authorize::ProviderNotReady.as_str()));
         }

@@ -1,11 +1,13 @@
 //! What each step of a sign-in leaves behind: a step in its flow, a line in the audit log.
 
+use std::net::IpAddr;
+
 use super::{Asked, Mount};
 use crate::{
     audit::{Entry, Event},
     authority::{Parameters, Registered, RegistrationError, TokenResponse, Transaction},
     flow::{Beginning, FlowId, StepKind},
-    metrics::outcome::{Authorize, Callback, GrantType, TokenRequest},
+    metrics::outcome::{Authorize, Callback, Consent, GrantType, Registration, RegistrationMethod, TokenRequest},
     provider::Provider,
     seal::sha256,
 };
@@ -104,6 +106,28 @@ impl Mount {
         }
     }
 
+    /// An answer to the consent page that does not count.
+    pub(super) fn consent_refused(&self, flow: Option<&FlowId>, outcome: Consent, reason: &str) {
+        let reason = Some(reason).filter(|reason| !reason.is_empty());
+        Entry { reason, ..self.entry(flow) }.tell(Event::Consent, outcome.as_str());
+    }
+
+    /// The person could not be sent to the provider.
+    pub(super) fn sign_in_not_begun(
+        &self,
+        flow: Option<&FlowId>,
+        transaction: &Transaction,
+        provider: &Provider,
+        reason: &str,
+    ) {
+        let identity_provider = self.told_of(provider);
+        let tell = |entry: Entry<'_>| {
+            Entry { identity_provider, reason: Some(reason), ..entry }
+                .tell(Event::SignIn, Authorize::ProviderNotReady.as_str());
+        };
+        self.about(flow, transaction, tell);
+    }
+
     /// The browser came back from the provider; the sign-in is over.
     pub(super) fn returned(
         &self,
@@ -167,12 +191,26 @@ impl Mount {
     pub(super) fn registered(&self, registered: &Registered) {
         let client_id = registered.client_id().as_str();
         self.flows.registered(client_id, registered.name());
-        Entry { client_id: Some(client_id), ..self.entry(None) }.tell(Event::Registration, "created");
+        self.registration(Some(client_id), None, Registration::Created.as_str());
     }
 
     /// A client could not register itself.
     pub(super) fn registration_refused(&self, error: RegistrationError) {
-        Entry { reason: Some(&error.to_string()), ..self.entry(None) }.tell(Event::Registration, error.code());
+        self.registration(None, Some(&error.to_string()), error.code());
+    }
+
+    /// Somebody registers too often.
+    pub(super) fn registration_limited(&self, address: IpAddr) {
+        if self.limiters.registrations.is_news(address) {
+            self.registration(None, None, Registration::RateLimited.as_str());
+        }
+    }
+
+    /// Somebody asks for authorization too often.
+    pub(super) fn authorization_limited(&self, address: IpAddr, client_id: Option<&str>) {
+        if self.limiters.authorizations.is_news(address) {
+            Entry { client_id, ..self.entry(None) }.tell(Event::Authorization, Authorize::RateLimited.as_str());
+        }
     }
 
     /// A token request was refused.
@@ -189,8 +227,24 @@ impl Mount {
             .tell(Event::Token, outcome.as_str());
     }
 
+    /// A client's request to end its access was refused.
+    pub(super) fn revocation_refused(
+        &self,
+        flow: Option<&FlowId>,
+        client_id: Option<&str>,
+        outcome: TokenRequest,
+        reason: &str,
+    ) {
+        Entry { client_id, reason: Some(reason), ..self.entry(flow) }.tell(Event::Revocation, outcome.as_str());
+    }
+
+    fn registration(&self, client_id: Option<&str>, reason: Option<&str>, outcome: &str) {
+        let by = Some(RegistrationMethod::Dynamic.as_str());
+        Entry { client_id, by, reason, ..self.entry(None) }.tell(Event::Registration, outcome);
+    }
+
     /// What every entry of this mount says.
-    pub(super) fn entry<'a>(&'a self, flow: Option<&'a FlowId>) -> Entry<'a> {
+    fn entry<'a>(&'a self, flow: Option<&'a FlowId>) -> Entry<'a> {
         Entry { provider: Some(&self.plan.name), flow: flow.map(FlowId::as_str), ..Entry::default() }
     }
 

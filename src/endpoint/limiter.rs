@@ -26,6 +26,8 @@ const FORGET_EVERY: usize = 1024;
 /// Addresses remembered at most. Beyond that nobody is counted until quiet ones are forgotten: a
 /// limiter that refuses everybody because very many came would be the attack.
 const MAX_REMEMBERED: usize = 100_000;
+/// How often the audit log hears of one address that asks too often.
+const NEWS: Duration = Duration::from_mins(1);
 /// Newcomers remembered at most; a forgotten one counts again.
 const MAX_SEEN: u64 = 100_000;
 
@@ -50,6 +52,8 @@ pub(super) struct Limiter {
     together: Keyed<Prefix>,
     /// Who was seen lately, for [`Limiter::newcomer`].
     seen: Cache<(Prefix, [u8; 16]), ()>,
+    /// Who was refused lately, for [`Limiter::is_news`].
+    refused: Cache<Prefix, ()>,
 }
 
 /// What counts as one address.
@@ -85,6 +89,7 @@ impl Limiter {
             each: Keyed::new(quota, period),
             together: Keyed::new(quota.saturating_mul(TOGETHER), period),
             seen: Cache::builder().max_capacity(MAX_SEEN).time_to_live(period).build(),
+            refused: Cache::builder().max_capacity(MAX_SEEN).time_to_live(NEWS).build(),
         }
     }
 
@@ -116,6 +121,12 @@ impl Limiter {
         self.unknown(address)?;
         self.seen.insert(key, ());
         Ok(())
+    }
+
+    /// Whether a refusal is the first of this address for a while: whoever asks too often does not fill the
+    /// audit log, too.
+    pub(super) fn is_news(&self, address: IpAddr) -> bool {
+        self.refused.entry(Prefix::of(address)).or_insert(()).is_fresh()
     }
 
     /// Counts a request of nobody that is known, all of them together: what fails must not be

@@ -11,7 +11,6 @@ use super::{
     limiter::Limited,
 };
 use crate::{
-    audit::Event,
     authority::{Registered, RegistrationError, RegistrationRequest},
     metrics::outcome::{Limiter, Registration, RegistrationMethod},
 };
@@ -31,7 +30,7 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, body: Bytes) -> Answ
         Err(limited) => {
             mount.metrics.all().rate_limited(Limiter::Register);
             mount.metrics.registration(RegistrationMethod::Dynamic, Registration::RateLimited);
-            mount.entry(None).tell(Event::Registration, Registration::RateLimited.as_str());
+            mount.registration_limited(asked.address);
             answer::too_many_requests(limited.retry_after)
         }
     }

@@ -22,7 +22,13 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Paramete
             mount.step(flow.as_ref(), StepKind::Revoked, "the client gave its access back");
             answer::empty(StatusCode::OK)
         }
-        Err(refusal) => token::refused(&mount, &refusal, flow.as_ref()),
+        Err(refusal) => {
+            if refusal.is_news(&mount, &asked) {
+                let client_id = parameters.get("client_id").ok().flatten();
+                mount.revocation_refused(flow.as_ref(), client_id, refusal.outcome(), &refusal.to_string());
+            }
+            token::refused(&mount, &refusal, flow.as_ref())
+        }
     }
 }
 

@@ -40,8 +40,10 @@ pub(super) async fn answer(mount: Arc<Mount>, asked: Asked, parameters: Paramete
             answer::json(StatusCode::OK, &response, Keep::Never)
         }
         Err(refusal) => {
-            let client_id = parameters.get("client_id").ok().flatten();
-            mount.token_refused(flow.as_ref(), grant_type, client_id, outcome, &refusal.to_string());
+            if refusal.is_news(&mount, &asked) {
+                let client_id = parameters.get("client_id").ok().flatten();
+                mount.token_refused(flow.as_ref(), grant_type, client_id, outcome, &refusal.to_string());
+            }
             refused(&mount, &refusal, flow.as_ref())
         }
     }
@@ -123,7 +125,12 @@ pub(super) fn refused(mount: &Mount, refusal: &Refusal, flow: Option<&FlowId>) -
 // === impl Refusal ===
 
 impl Refusal {
-    fn outcome(&self) -> TokenRequest {
+    /// Whether it is told: always, but for whoever asks too often.
+    pub(super) fn is_news(&self, mount: &Mount, asked: &Asked) -> bool {
+        matches!(self, Self::Token(_)) || mount.limiters.token_requests.is_news(asked.address)
+    }
+
+    pub(super) fn outcome(&self) -> TokenRequest {
         match self {
             Self::Limited(_) => TokenRequest::RateLimited,
             Self::Token(error) => error.outcome(),

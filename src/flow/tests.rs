@@ -72,10 +72,10 @@ fn sign_ins_that_take_too_long_are_given_up_once() {
     let done = begin(&flows, "client");
     flows.change(&done, |flow| flow.end("ok"));
     let mut abandoned = Vec::new();
-    assert_eq!(flows.settle(|provider| abandoned.push(provider.to_owned())), HashMap::from([("auth0".to_owned(), 1)]));
+    assert_eq!(flows.settle(|flow| abandoned.push(flow.provider.clone())), HashMap::from([("auth0".to_owned(), 1)]));
     hand.advance(Duration::from_mins(16));
-    assert!(flows.settle(|provider| abandoned.push(provider.to_owned())).is_empty());
-    flows.settle(|provider| abandoned.push(provider.to_owned()));
+    assert!(flows.settle(|flow| abandoned.push(flow.provider.clone())).is_empty());
+    flows.settle(|flow| abandoned.push(flow.provider.clone()));
     assert_eq!(abandoned, ["auth0"]);
     let flow = flows.get(&id).unwrap();
     assert!(flow.outcome.as_deref() == Some("abandoned") && flow.advice.is_some());
