@@ -26,7 +26,7 @@ use self::arguments::{
     Arguments, CheckArguments, Command, ConfigCommand, DiffArguments, ExplainArguments, FlowsCommand,
 };
 use crate::{
-    config::{self, Look, Sources},
+    config::{self, Look, SecretReading, Sources},
     printable::printable,
 };
 
@@ -90,8 +90,10 @@ pub fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Serve(config) => serve::serve(&config),
-        Command::Check(CheckArguments { config, online, json }) => {
-            check::check(&config.sources(), check::Options { online, json, look: look() }).end()
+        Command::Check(CheckArguments { config, online, without_secrets, json }) => {
+            let secrets = if without_secrets { SecretReading::Assume } else { SecretReading::Read };
+            let sources = Sources { secrets, ..config.sources() };
+            check::check(&sources, check::Options { online, json, look: look() }).end()
         }
         Command::Config(ConfigCommand::Show(config)) => show(&config.sources()).end(),
         Command::Config(ConfigCommand::Schema) => Outcome::found(config::schema::text()).end(),

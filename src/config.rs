@@ -30,8 +30,8 @@ use document::Document;
 pub use origin::{Origin, Origins};
 use plan::Plan;
 use secrets::Secrets;
-pub use source::Sources;
 use source::{Environment, SourceError};
+pub use source::{SecretReading, Sources};
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
             }
         }
     };
-    finish(text.as_ref().map(|(text, file)| (text.as_str(), file)), environment, found)
+    finish(text.as_ref().map(|(text, file)| (text.as_str(), file)), environment, sources.secrets, found)
 }
 
 /// A plan from YAML text and variables, without files of its own: for tests and embedders. Secret
@@ -91,12 +91,13 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
 pub fn from_yaml(text: &str, env: &[(String, String)]) -> Result<Plan, Diagnostics> {
     let file: Arc<str> = "vestibule.yaml".into();
     let environment = env.iter().cloned().collect();
-    finish(Some((text, &file)), environment, Diagnostics::default()).map(|loaded| loaded.plan)
+    finish(Some((text, &file)), environment, SecretReading::Read, Diagnostics::default()).map(|loaded| loaded.plan)
 }
 
 fn finish(
     text: Option<(&str, &Arc<str>)>,
     environment: Environment,
+    reading: SecretReading,
     mut found: Diagnostics,
 ) -> Result<Loaded, Diagnostics> {
     let (mut document, mut origins) = match text {
@@ -109,7 +110,7 @@ fn finish(
     env::overlay(&mut document, &mut origins, &environment, &mut found);
     let notes = preset::fill(&mut document, &mut origins, &mut found);
     document.secret_files().for_each(|path| found.add_file(PathBuf::from(path)));
-    let secrets = Secrets::gather(&document, environment);
+    let secrets = Secrets::gather(&document, environment, reading);
     let (plan, later) = compile::compile(&document, &origins, &secrets);
     if let Some(tls) = plan.as_ref().and_then(|plan| plan.tls.as_ref()) {
         for path in [&tls.certificate, &tls.key] {

@@ -105,6 +105,9 @@ pub(super) struct CheckArguments {
     /// Ask every provider and every backend as well; signs nobody in.
     #[arg(long)]
     pub(super) online: bool,
+    /// Do not read secrets and certificates: they are only where the program will run.
+    #[arg(long, conflicts_with = "online")]
+    pub(super) without_secrets: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub(super) json: bool,
@@ -199,6 +202,7 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   vestibule check --config vestibule.yaml
   vestibule check --config vestibule.yaml --online        ask every provider and backend, too
+  vestibule check --config vestibule.yaml --without-secrets   where the secrets are not, as in a pipeline
   vestibule check --config vestibule.yaml --json          the same for programs
   VESTIBULE_PROVIDERS=auth0 … vestibule check             the environment alone
 

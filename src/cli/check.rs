@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Outcome, banner::banner, exit, online};
 use crate::{
-    config::{self, Diagnostic, Diagnostics, Loaded, Look, Origin, Sources},
+    config::{self, Diagnostic, Diagnostics, Loaded, Look, Origin, SecretReading, Sources},
     server,
     survey::Survey,
 };
@@ -28,7 +28,9 @@ pub fn check(sources: &Sources, options: Options) -> Outcome {
         Err(found) if options.json => return told_as_json(exit::CONFIG, &found, None, None),
         Err(found) => return Outcome::failed(exit::CONFIG, refusal(&found, options.look)),
     };
-    if let Err(refusal) = files(&loaded) {
+    if sources.secrets == SecretReading::Read
+        && let Err(refusal) = files(&loaded)
+    {
         if options.json {
             return told_as_json(exit::CONFIG, &loaded.notes, Some(&refusal), None);
         }
@@ -47,7 +49,10 @@ pub fn check(sources: &Sources, options: Options) -> Outcome {
     if let Some(survey) = &survey {
         text += &online::text(survey, options.look);
     }
-    text += "\nThe configuration is valid.\n";
+    text += match sources.secrets {
+        SecretReading::Read => "\nThe configuration is valid.\n",
+        SecretReading::Assume => "\nThe configuration is valid. Secrets and certificates were not read.\n",
+    };
     Outcome { code, text, notes: String::new() }
 }
 
@@ -147,6 +152,31 @@ mod tests {
         let expected = "VESTIBULE_TLS_CERTIFICATE: error: tls: cannot read /nowhere/tls.crt: ";
         assert!(checked.notes.contains(expected), "{}", checked.notes);
         assert!(checked.notes.ends_with("\nThe configuration cannot be used: 1 error.\n"), "{}", checked.notes);
+    }
+
+    #[test]
+    fn secrets_and_certificates_can_be_elsewhere() {
+        let sources = |secrets| Sources {
+            environment: [
+                ("VESTIBULE_PUBLIC_URL", "https://mcp.example.com"),
+                ("VESTIBULE_SECRET_1_FILE", "/nowhere/new"),
+                ("VESTIBULE_SECRET_2_FILE", "/nowhere/old"),
+                ("VESTIBULE_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration"),
+                ("VESTIBULE_CLIENT_ID", "abc"),
+                ("VESTIBULE_CLIENT_SECRET_FILE", "/nowhere/secret"),
+                ("VESTIBULE_BACKEND", "http://127.0.0.1:3000/mcp"),
+                ("VESTIBULE_TLS_CERTIFICATE", "/nowhere/tls.crt"),
+                ("VESTIBULE_TLS_KEY", "/nowhere/tls.key"),
+            ]
+            .into_iter()
+            .collect(),
+            secrets,
+            ..Sources::default()
+        };
+        let checked = check(&sources(SecretReading::Assume), OPTIONS);
+        assert_eq!((checked.code, checked.notes.as_str()), (0, ""), "{}", checked.notes);
+        assert!(checked.text.ends_with("\nThe configuration is valid. Secrets and certificates were not read.\n"));
+        assert_eq!(check(&sources(SecretReading::Read), OPTIONS).code, exit::CONFIG);
     }
 
     #[test]

@@ -259,7 +259,7 @@ VESTIBULE_BACKEND=http://127.0.0.1:3000
             ("VESTIBULE_STORAGE", "memory"),
         ];
         let environment = environment.into_iter().collect();
-        let sources = Sources { config: None, env_file: Some(env_file), environment };
+        let sources = Sources { env_file: Some(env_file), environment, ..Sources::default() };
         let shown = show(&config::load(&sources).unwrap()).replace(&format!("{}/", folder.path().display()), "");
         assert!(!shown.contains("hunter2"), "{shown}");
         insta::assert_snapshot!(shown);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::Path};
 
 use super::{
     document::{Document, SecretSource},
-    source::{self, Environment, SourceError, is_variable_name},
+    source::{self, Environment, SecretReading, SourceError, is_variable_name},
 };
 use crate::secret::Secret;
 
@@ -13,6 +13,7 @@ use crate::secret::Secret;
 pub(super) struct Secrets {
     environment: Environment,
     files: BTreeMap<String, Result<Secret, SourceError>>,
+    reading: SecretReading,
 }
 
 /// Why there is no secret.
@@ -38,11 +39,14 @@ pub(super) enum SecretError<'a> {
 // === impl Secrets ===
 
 impl Secrets {
-    /// Reads every file that the document's secrets name.
-    pub(super) fn gather(document: &Document, environment: Environment) -> Self {
-        let read = |path: &str| source::read_secret(Path::new(path)).map(Secret::new);
+    /// Reads every file that the document's secrets name, unless they are assumed.
+    pub(super) fn gather(document: &Document, environment: Environment, reading: SecretReading) -> Self {
+        let read = |path: &str| match reading {
+            SecretReading::Read => source::read_secret(Path::new(path)).map(Secret::new),
+            SecretReading::Assume => Ok(assumed(path)),
+        };
         let files = document.secret_files().map(|path| (path.to_owned(), read(path))).collect();
-        Self { environment, files }
+        Self { environment, files, reading }
     }
 
     /// The text of one secret.
@@ -53,7 +57,11 @@ impl Secrets {
         let secret = match source {
             SecretSource::Text(secret) => secret.clone(),
             SecretSource::Env(name) if !is_variable_name(name) => return Err(SecretError::NoName),
-            SecretSource::Env(name) => Secret::new(self.environment.get(name).ok_or(SecretError::NoVariable(name))?),
+            SecretSource::Env(name) => match (self.environment.get(name), self.reading) {
+                (Some(text), _) => Secret::new(text),
+                (None, SecretReading::Assume) => assumed(name),
+                (None, SecretReading::Read) => return Err(SecretError::NoVariable(name)),
+            },
             SecretSource::File(path) => match self.files.get(path) {
                 Some(Ok(secret)) => secret.clone(),
                 Some(Err(error)) => return Err(SecretError::File(path, error)),
@@ -68,6 +76,13 @@ impl Secrets {
         }
         Ok(secret)
     }
+}
+
+/// Stands for a secret that is somewhere else: long enough for every use, and another one for each
+/// place.
+fn assumed(place: &str) -> Secret {
+    let place: String = place.chars().filter(|letter| !letter.is_control()).collect();
+    Secret::new(format!("a secret that was not read, from {place}"))
 }
 
 impl fmt::Debug for Secrets {

@@ -30,6 +30,18 @@ pub struct Sources {
     pub env_file: Option<PathBuf>,
     /// The process's environment.
     pub environment: Environment,
+    /// What is done about secrets.
+    pub secrets: SecretReading,
+}
+
+/// Whether the files and variables that hold secrets are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecretReading {
+    /// They are read.
+    #[default]
+    Read,
+    /// They are only where the program will run: good ones are assumed.
+    Assume,
 }
 
 /// Environment variables. Empty ones count as not set, but are remembered.
@@ -76,7 +88,8 @@ pub enum SourceError {
 impl Sources {
     /// The named files and the environment of this process.
     pub fn from_process(config: Option<PathBuf>, env_file: Option<PathBuf>) -> Self {
-        Self { config, env_file, environment: Environment::from_os(std::env::vars_os()) }
+        let environment = Environment::from_os(std::env::vars_os());
+        Self { config, env_file, environment, secrets: SecretReading::Read }
     }
 
     /// The process's variables over those of the `.env` file, and that file's path if there is one.
