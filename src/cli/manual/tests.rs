@@ -24,7 +24,8 @@ fn every_command_has_a_page_with_its_options_examples_and_exit_codes() {
         }
         for argument in arguments(&command) {
             let name = argument.get_long().map(|long| format!("--{long}"));
-            let value = argument.get_value_names().map(|names| format!("<{}>", names[0]));
+            let names = argument.get_value_names().filter(|_| argument.get_action().takes_values());
+            let value = names.map(|names| format!("<{}>", names[0]));
             let variable = argument.get_env().map(|variable| variable.to_string_lossy().into_owned());
             for said in [name, value, variable].into_iter().flatten() {
                 assert!(page.contains(&said) || argument.is_positional(), "{words}: {said} is not on {page}");
