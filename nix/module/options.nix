@@ -102,7 +102,7 @@ in
         The configuration, with the keys of Vestibule's own file. It becomes `/etc/vestibule/vestibule.yaml`, is checked
         when the system is built, and is reloaded without a restart. It can be read by everybody on this machine:
         secrets are `{ credential = "NAME"; }` (one of `secrets`), `{ file = "PATH"; }` or `{ env = "NAME"; }`.
-        A certificate's `tls.key` can be `{ credential = "NAME"; }` as well.
+        The two files of `tls` can be `{ credential = "NAME"; }` as well.
       '';
     };
 

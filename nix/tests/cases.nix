@@ -38,7 +38,7 @@ in
             { credential = "root-old"; }
           ];
           tls = {
-            certificate = "/var/lib/acme/mcp.example.com/fullchain.pem";
+            certificate.credential = "tls-certificate";
             key.credential = "tls-key";
           };
           providers = {
@@ -66,7 +66,8 @@ in
           entra = "/run/agenix/entra";
           root-new = "/run/agenix/root-new";
           root-old = "/run/agenix/root-old";
-          tls-key = "/var/lib/acme/mcp.example.com/key.pem";
+          tls-certificate = "/etc/ssl/mcp.example.com.pem";
+          tls-key = "/etc/ssl/mcp.example.com.key";
         };
         environmentFiles = [ "/run/secrets/vestibule.env" ];
       };
@@ -90,7 +91,10 @@ in
         openFirewall = true;
         environment.VESTIBULE_LOG = "debug";
       };
-      systemd.package.version = "260.1";
+      systemd = {
+        package.version = "260.1";
+        services.vestibule.serviceConfig.SupplementaryGroups = [ "acme" ];
+      };
     };
 
     neighbours = with' {
