@@ -39,6 +39,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// How often the grants in the store are counted.
 const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How often the store is asked whether it is there.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How often sign-ins that took too long are given up.
 const SETTLE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -209,6 +212,7 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     let (exit, admin_exit) = (public.exit(), admin.exit());
     let work = worker.run(Entrances::open(public, bound, admin, bound_admin), stop.clone());
     let rest = vec![
+        tokio::spawn(records.clone().watch(HEALTH_INTERVAL)),
         tokio::spawn(sweep(records)),
         tokio::spawn(count(Arc::clone(&settled))),
         tokio::spawn(settle(settled, flows)),

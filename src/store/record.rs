@@ -3,10 +3,14 @@
 //! A value in the store is JSON with a version and a kind, sealed for its table and key, so that
 //! a record cannot be read without the root secret nor be moved to another place.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::time::MissedTickBehavior;
 
 use super::{Change, CommitError, Record, Store, StoreError, Table, Term};
 use crate::{
@@ -21,6 +25,9 @@ use crate::{
 /// The version of the JSON around every value. Another one is from another version of this
 /// program.
 const VERSION: u8 = 1;
+
+/// A store that says nothing for so long does not answer.
+const HEALTH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A type that is kept in one table. Its serialization must not fail: plain structs with text keys.
 pub trait Kind: Serialize + DeserializeOwned + Send {
@@ -188,14 +195,33 @@ impl Records {
         result
     }
 
-    /// Whether the store answers and can be written to; the gauge follows.
+    /// Whether the store answers within a few seconds and can be written to; the gauge follows.
     ///
     /// # Errors
     /// [`StoreError`] when it does not.
     pub async fn health(&self) -> Result<(), StoreError> {
-        let result = self.store.health().await;
+        let result = tokio::time::timeout(HEALTH_DEADLINE, self.store.health()).await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(format!("it did not answer within {} s", HEALTH_DEADLINE.as_secs())))
+        });
         self.metrics.store_ready(self.store.backend(), result.is_ok());
         result
+    }
+
+    /// Asks that again and again: the gauge is right where nobody asks. The log hears of changes.
+    pub async fn watch(self, interval: Duration) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut answered = true;
+        loop {
+            ticks.tick().await;
+            let health = self.health().await;
+            match &health {
+                Err(error) if answered => tracing::error!(%error, "the store does not answer"),
+                Ok(()) if !answered => tracing::info!("the store answers again"),
+                _ => {}
+            }
+            answered = health.is_ok();
+        }
     }
 
     /// What seals the records; for values inside a record that have a purpose of their own.

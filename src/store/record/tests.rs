@@ -1,4 +1,9 @@
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
 
 use super::*;
 use crate::{secret::Secret, store::memory::MemoryStore, time::Hand};
@@ -117,4 +122,72 @@ async fn kinds_in_one_table_are_told_apart_and_other_versions_are_an_error() {
     let change = Change::Put { table: Table::Grant, key: b"k".to_vec(), record, terms: Vec::new() };
     setup.store.commit(vec![change]).await.unwrap();
     assert!(matches!(records.get::<Note>(b"k").await, Err(StoreError::Unusable(_))));
+}
+
+/// A store that answers, refuses or says nothing; it holds nothing.
+#[derive(Debug, Default)]
+struct Moody(AtomicU8);
+
+impl Moody {
+    const ANSWERS: u8 = 0;
+    const REFUSES: u8 = 1;
+    const SAYS_NOTHING: u8 = 2;
+
+    async fn answer<T: Default>(&self) -> Result<T, StoreError> {
+        match self.0.load(Ordering::SeqCst) {
+            Self::ANSWERS => Ok(T::default()),
+            Self::REFUSES => Err(StoreError::Unavailable("on purpose".to_owned())),
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Moody {
+    async fn get(&self, _: Table, _: &[u8]) -> Result<Option<Record>, StoreError> {
+        self.answer().await
+    }
+
+    async fn commit(&self, _: Vec<Change>) -> Result<(), CommitError> {
+        Ok(self.answer().await?)
+    }
+
+    async fn find(&self, _: Table, _: &Term) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.answer().await
+    }
+
+    async fn list(&self, _: Table) -> Result<Vec<(Vec<u8>, Record)>, StoreError> {
+        self.answer().await
+    }
+
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        self.answer().await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.answer().await
+    }
+
+    fn backend(&self) -> &'static str {
+        "moody"
+    }
+}
+
+/// VestibuleStoreDown looks at the gauge, whether or not anybody asks for /readyz.
+#[tokio::test(start_paused = true)]
+async fn the_gauge_follows_the_store_where_nobody_asks() {
+    let setup = Setup::new();
+    let store = Arc::new(Moody::default());
+    let sealer = Arc::new(Sealer::new(&[Secret::new("a".repeat(32))]).unwrap());
+    let records = Records::new(store.clone(), sealer, Arc::clone(&setup.metrics), setup.clock.clone());
+    let watch = tokio::spawn(records.watch(Duration::from_secs(10)));
+    for (mood, ready) in
+        [(Moody::ANSWERS, 1), (Moody::REFUSES, 0), (Moody::ANSWERS, 1), (Moody::SAYS_NOTHING, 0), (Moody::ANSWERS, 1)]
+    {
+        store.0.store(mood, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(16)).await;
+        let text = setup.metrics.render();
+        assert!(text.contains(&format!("vestibule_store_ready{{backend=\"moody\"}} {ready}\n")), "{mood}: {text}");
+    }
+    watch.abort();
 }
