@@ -145,7 +145,7 @@ impl Surface {
     async fn answer_named(
         &self,
         peer: Peer,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         client: ClientAddress,
         id: HeaderValue,
     ) -> Response<Body> {
@@ -167,7 +167,11 @@ impl Surface {
                 let stay = |access| Stay { access, peer, _running: running };
                 self.protected(route, request, &client, &id, stay).await
             }
-            Ok(Place::Endpoint(mount, endpoint)) => own(mount, endpoint, request, ip).await,
+            Ok(Place::Endpoint(mount, endpoint)) => {
+                // Pages show it. Whatever else a client called it is gone.
+                request.headers_mut().insert(X_REQUEST_ID, id.clone());
+                own(mount, endpoint, request, ip).await
+            }
             Ok(Place::Nobody) => nobody(&request),
             Err(refused) => refused.into_response(),
         };

@@ -22,10 +22,11 @@ use std::{
 use moka::sync::Cache;
 
 pub use id::FlowId;
-pub use timeline::{Flow, Overview, Step, StepKind};
+pub use timeline::{Flow, Overview, Step, StepKind, Trouble};
 
 use crate::{
     metrics::outcome::Callback,
+    printable::bounded,
     time::{Clock, Timestamp},
 };
 
@@ -60,6 +61,8 @@ struct Held {
     links: Vec<[u8; 32]>,
     /// A sign-in that is not over by then was given up.
     until: Timestamp,
+    /// A token of it has passed the gate.
+    accepted: bool,
 }
 
 /// What is known when a flow begins.
@@ -123,7 +126,9 @@ impl Flows {
             state.forget(&oldest);
         }
         state.order.push_back(id.clone());
-        state.flows.insert(id.clone(), Held { flow, links: Vec::new(), until: now.plus(beginning.lifetime) });
+        state
+            .flows
+            .insert(id.clone(), Held { flow, links: Vec::new(), until: now.plus(beginning.lifetime), accepted: false });
         id
     }
 
@@ -138,6 +143,19 @@ impl Flows {
         if let Some(held) = self.state().flows.get_mut(id) {
             change(&mut held.flow);
         }
+    }
+
+    /// The sign-in ended, with this person if one is known. False if it had ended before: then nothing
+    /// changes. What is not remembered any more ends now.
+    pub fn end(&self, id: &FlowId, outcome: &str, subject: Option<&str>) -> bool {
+        let mut state = self.state();
+        let Some(held) = state.flows.get_mut(id) else { return true };
+        if !held.flow.is_under_way() {
+            return false;
+        }
+        held.flow.end(outcome);
+        held.flow.subject = subject.map(bounded);
+        true
     }
 
     /// Whoever comes with what has this digest belongs to the flow.
@@ -159,13 +177,27 @@ impl Flows {
         self.state().links.get(digest).cloned()
     }
 
+    /// After the sign-in something was refused, and how that is counted.
+    pub fn refuse(&self, id: &FlowId, outcome: &str, text: &str) {
+        let now = self.clock.now();
+        self.change(id, |flow| flow.refuse(now, outcome, text));
+    }
+
+    /// A token was refused at the gate.
+    pub fn refuse_token(&self, digest: &[u8; 32], outcome: &str, text: &str) {
+        if let Some(id) = self.find(digest) {
+            id.name_request();
+            self.refuse(&id, outcome, text);
+        }
+    }
+
     /// A token was accepted at the gate. Only the first time in a flow is a step.
     pub fn accepted(&self, digest: &[u8; 32], route: &str) {
         let now = self.clock.now();
         let mut state = self.state();
         let Some(id) = state.links.get(digest).cloned() else { return };
         let Some(held) = state.flows.get_mut(&id) else { return };
-        if !held.flow.has(StepKind::Accepted) {
+        if !std::mem::replace(&mut held.accepted, true) {
             held.flow.add(Step::new(
                 now,
                 StepKind::Accepted,

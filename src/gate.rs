@@ -10,6 +10,7 @@ mod challenge;
 mod identity;
 mod outgoing;
 mod policy;
+mod story;
 mod verify;
 
 use std::{fmt, sync::Arc, time::Instant};
@@ -37,6 +38,7 @@ use cache::{Cache, Verified};
 use challenge::Challenge;
 use outgoing::Composer;
 use policy::Policy;
+use story::Story;
 use verify::{Good, Verifier};
 
 /// Guards one route.
@@ -51,7 +53,7 @@ pub struct Gate {
     /// Who may pass: on all routes, and on this one.
     people: (Arc<ProviderPlan>, PolicyPlan),
     provider: String,
-    flows: Arc<Flows>,
+    story: Story,
     path: String,
     resource: ResourceUri,
     clock: Clock,
@@ -131,7 +133,7 @@ impl Gate {
             },
             people: (provider, plan.policy.clone()),
             provider: plan.provider.clone(),
-            flows,
+            story: Story::new(flows, plan.path.clone()),
             path: plan.path.clone(),
             resource: plan.resource.clone(),
             clock,
@@ -156,24 +158,27 @@ impl Gate {
                 return Err(self.refuse(Verification::Malformed, refusal));
             }
         };
-        let now = self.clock.now();
-        let verified = self.verified(token, now).await.map_err(|outcome| self.refuse_token(outcome))?;
+        let (now, digest) = (self.clock.now(), sha256(token.as_bytes()));
+        let verified =
+            self.verified(token, digest, now).await.map_err(|outcome| self.refuse_token(&digest, outcome))?;
         if let Some(denied) = &verified.denied {
             self.tell_denied(&verified, denied);
+            self.story.refused(&digest, Verification::PolicyDenied, Some(&denied.reason));
             return Err(self.refuse(Verification::PolicyDenied, Challenge::forbidden()));
         }
         if let Some(insufficient) = &verified.insufficient {
+            let needed = format!("it needs {}, the token has {}", insufficient.needed, verified.scopes);
+            self.story.refused(&digest, Verification::ScopeInsufficient, Some(&needed));
             let refusal = self.challenge.insufficient_scope(&insufficient.needed);
             return Err(self.refuse(Verification::ScopeInsufficient, refusal));
         }
-        let admitted = self.compose(&verified, now).await?;
+        let admitted = self.compose(&verified, &digest, now).await?;
         self.count(Verification::Valid);
         Ok(admitted)
     }
 
     /// The token's facts, from the cache or verified now; good at `now` in either case.
-    async fn verified(&self, token: &str, now: Timestamp) -> Result<Arc<Verified>, Verification> {
-        let digest = sha256(token.as_bytes());
+    async fn verified(&self, token: &str, digest: [u8; 32], now: Timestamp) -> Result<Arc<Verified>, Verification> {
         let known = self.cache.get(&digest).filter(|known| self.verifier.still_knows(&known.access, now));
         let verified = match known {
             Some(verified) => verified,
@@ -205,13 +210,13 @@ impl Gate {
             scopes,
         });
         if verified.insufficient.is_none() && verified.denied.is_none() {
-            self.flows.accepted(&digest, &self.path);
+            self.story.accepted(&digest);
         }
         self.cache.insert(digest, Arc::clone(&verified));
         Ok(verified)
     }
 
-    async fn compose(&self, verified: &Arc<Verified>, now: Timestamp) -> Result<Admitted, Refusal> {
+    async fn compose(&self, verified: &Arc<Verified>, digest: &[u8; 32], now: Timestamp) -> Result<Admitted, Refusal> {
         let outgoing = self.composer.compose(verified, now).map_err(|error| {
             tracing::error!(%error, "an identity assertion could not be signed");
             Challenge::unavailable("The server cannot vouch for its callers right now")
@@ -219,7 +224,7 @@ impl Gate {
         let authorization = match (&self.provider_token, &verified.access) {
             (Some(authority), Access::Grant(grant)) => {
                 let token = authority.provider_access_token(grant).await;
-                Some(outgoing::bearer(token.map_err(|error| self.refuse_provider(&error))?.expose()))
+                Some(outgoing::bearer(token.map_err(|error| self.refuse_provider(digest, &error))?.expose()))
             }
             _ => outgoing.authorization.clone(),
         };
@@ -252,7 +257,8 @@ impl Gate {
     }
 
     /// Which check failed is counted, but not told: only that a new token is needed.
-    fn refuse_token(&self, outcome: Verification) -> Refusal {
+    fn refuse_token(&self, digest: &[u8; 32], outcome: Verification) -> Refusal {
+        self.story.refused(digest, outcome, None);
         let refusal = match outcome {
             Verification::StoreError => Challenge::unavailable("The server cannot check access tokens right now"),
             Verification::KeysUnavailable | Verification::IntrospectionFailed => {
@@ -265,14 +271,15 @@ impl Gate {
         self.refuse(outcome, refusal)
     }
 
-    fn refuse_provider(&self, error: &ProviderTokenError) -> Refusal {
+    fn refuse_provider(&self, digest: &[u8; 32], error: &ProviderTokenError) -> Refusal {
         match error {
-            ProviderTokenError::Gone | ProviderTokenError::Ended => self.refuse_token(Verification::Revoked),
+            ProviderTokenError::Gone | ProviderTokenError::Ended => self.refuse_token(digest, Verification::Revoked),
             ProviderTokenError::Unavailable => {
+                self.story.refused(digest, Verification::ProviderUnavailable, None);
                 let refusal = Challenge::unavailable("The identity provider does not answer right now");
                 self.refuse(Verification::ProviderUnavailable, refusal)
             }
-            ProviderTokenError::Store(_) => self.refuse_token(Verification::StoreError),
+            ProviderTokenError::Store(_) => self.refuse_token(digest, Verification::StoreError),
         }
     }
 }

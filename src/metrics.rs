@@ -116,7 +116,7 @@ impl Metrics {
         self.families.store_ready.with_label_values(&[backend]).set(i64::from(ready));
     }
 
-    /// A sealed value did not open.
+    /// A value in the store did not open.
     pub fn decrypt_failure(&self, kind: SealedKind) {
         self.families.decrypt_failures.with_label_values(&[kind.as_str()]).inc();
     }

@@ -89,6 +89,52 @@ fn rules_use_metrics_that_exist() {
     }
 }
 
+/// What a set of values is called where it is used.
+fn used_as(set: &str) -> &str {
+    match set {
+        "Backend" => "Outcome",
+        "Denial" => "RuleKind",
+        set => set,
+    }
+}
+
+/// A value that nothing sets is a promise: whoever watches for it waits for ever.
+#[test]
+fn every_value_of_a_label_is_set_somewhere() {
+    let outcomes = read("src/metrics/outcome.rs");
+    let mut code = String::new();
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = open.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.to_string_lossy().into_owned();
+            if path.is_dir() && !name.ends_with("/tests") {
+                open.push(path);
+            } else if path.is_file() && !name.ends_with("tests.rs") && !name.ends_with("metrics/outcome.rs") {
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                code += text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            }
+        }
+    }
+    // The methods of HTTP are found by their label.
+    let found_by_label = ["Method"];
+    let mut values = 0;
+    let mut unset = Vec::new();
+    for set in outcomes.split("labels! {").skip(1) {
+        let declared = set.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        let Some((name, rest)) = declared.trim_start().split_once(" {") else { continue };
+        let members = rest.split_once('}').unwrap().0;
+        for variant in members.split(',').filter_map(|member| member.split_once('=')).map(|(variant, _)| variant.trim())
+        {
+            values += 1;
+            if !found_by_label.contains(&name) && !code.contains(&format!("{}::{variant}", used_as(name))) {
+                unset.push(format!("{name}::{variant}"));
+            }
+        }
+    }
+    assert!(values > 150, "the values were not found: {values}");
+    assert!(unset.is_empty(), "nothing sets {unset:?}");
+}
+
 #[test]
 fn every_alert_has_a_runbook_and_tests_that_it_fires_and_that_it_does_not() {
     let runbooks = read("docs/runbooks.md");

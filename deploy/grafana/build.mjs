@@ -37,7 +37,7 @@ const rows = [
     series('Steps', [
       q(provider('vestibule_auth_authorize_requests_total', '', 'outcome="ok"'), '1 asked'),
       q(provider('vestibule_auth_consents_total', '', 'action="shown"'), '2 consent shown'),
-      q(provider('vestibule_auth_consents_total', '', 'action=~"approved|remembered"'), '3 approved'),
+      q(provider('vestibule_auth_consents_total', '', 'action="approved"'), '3 approved'),
       q(provider('vestibule_auth_idp_redirects_total'), '4 sent to the provider'),
       q(provider('vestibule_auth_callbacks_total', '', 'outcome="ok"'), '5 came back'),
       q(provider('vestibule_auth_codes_issued_total'), '6 code issued'),
@@ -68,7 +68,7 @@ const rows = [
     series('Duration of token requests', [q(quantile(0.5, 'vestibule_token_request_duration_seconds', 'grant_type', ''), '{{grant_type}} half'), q(quantile(0.99, 'vestibule_token_request_duration_seconds', 'grant_type', ''), '{{grant_type}} 99 of 100')], { unit: 's' }),
     series('Refreshes at the provider', [q(provider('vestibule_provider_refreshes_total', 'outcome'), '{{outcome}}')], { unit: 'ops', stack: true }),
     series('Refresh tokens used twice', [q(provider('vestibule_refresh_reuse_total', 'action'), '{{action}}')], { unit: 'ops', stack: true, runbook: 'VestibuleRefreshTokenReuse' }),
-    series('Ended grants', [q(provider('vestibule_revocations_total', 'initiator'), '{{initiator}}')], { unit: 'ops', stack: true }),
+    series('Ended grants', [q(provider('vestibule_revocations_total', 'initiator, outcome'), '{{initiator}}: {{outcome}}')], { unit: 'ops', stack: true }),
   ]],
   ['Token checks', [
     series('By outcome', [q(provider('vestibule_token_verifications_total', 'outcome'), '{{outcome}}')], { unit: 'ops', stack: true, width: 12, runbook: 'VestibuleVerificationBurnFast' }),

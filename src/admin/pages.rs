@@ -4,7 +4,7 @@ use url::Url;
 
 use super::{Part, Status};
 use crate::{
-    flow::{Flow, Overview},
+    flow::{Flow, Overview, Step},
     page::{
         Page,
         report::{Mark, Report, Row, Section},
@@ -80,7 +80,7 @@ fn failures(status: &Status) -> Section {
 pub(super) fn flows(flows: &[Overview], public_url: &Url) -> Page {
     let rows = flows.iter().map(|flow| {
         let last = flow.last.map_or("began", |kind| kind.as_str());
-        let outcome = flow.outcome.as_deref().unwrap_or("under way");
+        let outcome = flow.summary();
         let client = flow.client_name.as_deref().unwrap_or("an unknown client");
         let value = format!("{} · {client} · {} · {outcome} · {last}", flow.started_at, flow.provider);
         Row::new(flow.id.as_str(), value).at(format!("/flows/{}", flow.id))
@@ -111,20 +111,20 @@ pub(super) fn flow(flow: &Flow, public_url: &Url) -> Page {
         ("resource", flow.resource.as_deref()),
         ("from", Some(flow.address.as_str())),
         ("person", flow.subject.as_deref()),
-        ("what to do", flow.advice.as_deref()),
+        ("what to do", flow.what_to_do()),
     ];
     let rows = facts.into_iter().filter_map(|(label, value)| Some(Row::new(label, value?))).collect();
-    let mark = match flow.outcome.as_deref() {
-        None => None,
-        Some("ok") => Some(Mark::Good("ok")),
-        Some(_) => Some(Mark::Bad("failed")),
+    let mark = match (flow.outcome.as_deref(), &flow.trouble) {
+        (None, _) => None,
+        (Some("ok"), None) => Some(Mark::Good("ok")),
+        (Some("ok"), Some(_)) => Some(Mark::Bad("refused")),
+        (Some(_), _) => Some(Mark::Bad("failed")),
     };
-    let title = flow.outcome.clone().unwrap_or_else(|| "under way".to_owned());
-    let mut steps: Vec<Row> =
-        flow.steps.iter().map(|step| Row::new(format!("{} {}", step.at, step.kind.as_str()), &step.text)).collect();
-    if flow.left_out > 0 {
-        steps.push(Row::new("…", format!("{} further steps were not kept", flow.left_out)));
-    }
+    let title = flow.summary();
+    let (first, last) = flow.parts();
+    let row = |step: &Step| Row::new(format!("{} {}", step.at, step.kind.as_str()), &step.text);
+    let left_out = (flow.left_out > 0).then(|| Row::new("…", format!("{} steps were not kept", flow.left_out)));
+    let steps: Vec<Row> = first.iter().map(row).chain(left_out).chain(last.iter().map(row)).collect();
     Report {
         public_url,
         title: format!("Sign-in {}", flow.id),

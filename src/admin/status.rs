@@ -33,7 +33,7 @@ pub struct Status {
     pub store: Part,
     /// Sign-ins that nobody has finished yet.
     pub flows_in_progress: usize,
-    /// The ways in which the last sign-ins failed, most frequent first.
+    /// The ways in which the last sign-ins, and what followed them, failed; most frequent first.
     pub recent_failures: Vec<Failure>,
     /// In the order of the configuration.
     pub providers: Vec<ProviderStatus>,
@@ -90,10 +90,12 @@ impl Failure {
     pub fn among(flows: &[Overview]) -> Vec<Self> {
         let mut failures: Vec<Self> = Vec::new();
         for flow in flows {
-            let Some(outcome) = flow.outcome.as_deref().filter(|outcome| *outcome != "ok") else { continue };
-            match failures.iter_mut().find(|known| known.outcome == outcome) {
-                Some(known) => known.count += 1,
-                None => failures.push(Self { outcome: outcome.to_owned(), count: 1, newest: flow.id.clone() }),
+            let ended = flow.outcome.as_deref().filter(|outcome| *outcome != "ok");
+            for outcome in ended.into_iter().chain(flow.trouble.as_deref()) {
+                match failures.iter_mut().find(|known| known.outcome == outcome) {
+                    Some(known) => known.count += 1,
+                    None => failures.push(Self { outcome: outcome.to_owned(), count: 1, newest: flow.id.clone() }),
+                }
             }
         }
         failures.sort_by_key(|failure| std::cmp::Reverse(failure.count));

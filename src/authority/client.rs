@@ -11,7 +11,7 @@ use super::{
 use crate::{
     audit,
     config::plan::{ProviderPlan, StaticClient},
-    metrics::outcome::{ClientType, Registration, RegistrationMethod},
+    metrics::outcome::{ClientType, Limiter, Registration, RegistrationMethod},
     oauth::{ClientId, RedirectUri},
     secret::Secret,
 };
@@ -176,6 +176,9 @@ impl Authority {
                 ..audit::Entry::default()
             };
             entry.tell(audit::Event::Registration, outcome.as_str());
+            if outcome == Registration::RateLimited {
+                self.metrics.all().rate_limited(Limiter::DocumentFetch);
+            }
         }
         found.map(|found| Client::from_document(&found.document, &self.plan))
     }

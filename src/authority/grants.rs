@@ -23,7 +23,10 @@ pub(super) use state::Turn;
 use super::error::TokenError;
 use crate::{
     audit,
-    metrics::{ProviderMetrics, outcome::RevocationInitiator},
+    metrics::{
+        ProviderMetrics,
+        outcome::{Revocation, RevocationInitiator},
+    },
     provider::tokens::{GivenBy, ProviderTokens},
     seal,
     store::{
@@ -153,7 +156,14 @@ impl Grants {
     ) -> Result<Option<ProviderTokens>, StoreError> {
         let (grants, id) = (self.clone(), id.clone());
         // Between the store's answer and the mark nothing may stop this.
-        let ended = tokio::spawn(async move { grants.end(&id, initiator).await }.in_current_span());
+        let ended = async move {
+            let ended = grants.end(&id, initiator).await;
+            if ended.is_err() {
+                grants.metrics.revocation(initiator, Revocation::StoreError);
+            }
+            ended
+        };
+        let ended = tokio::spawn(ended.in_current_span());
         ended.await.map_err(|_| StoreError::Unavailable("the revocation was stopped".into()))?
     }
 
@@ -209,12 +219,17 @@ impl Grants {
         let keys = self.records.find::<GrantRecord>(&GrantRecord::provider_term(&self.provider)).await?;
         for some in keys.chunks(DELETED_AT_ONCE) {
             let batch = some.iter().map(|key| self.records.delete::<GrantRecord>(key)).collect();
-            self.records.commit(batch).await.map_err(|error| match error {
-                CommitError::Store(error) => error,
-                CommitError::Conflict => StoreError::Unavailable(error.to_string()),
+            self.records.commit(batch).await.map_err(|error| {
+                for _ in some {
+                    self.metrics.revocation(initiator, Revocation::StoreError);
+                }
+                match error {
+                    CommitError::Store(error) => error,
+                    CommitError::Conflict => StoreError::Unavailable(error.to_string()),
+                }
             })?;
             for key in some {
-                self.metrics.revocation(initiator);
+                self.metrics.revocation(initiator, Revocation::Ok);
                 let grant = std::str::from_utf8(key).ok();
                 let entry = audit::Entry {
                     provider: Some(&self.provider),
@@ -239,7 +254,7 @@ impl Grants {
         if let Some(state) = held {
             state.mark_revoked();
         }
-        self.metrics.revocation(initiator);
+        self.metrics.revocation(initiator, Revocation::Ok);
         let initiator = initiator.as_str();
         let GrantRecord { identity, client_id, resource, .. } = &record.value;
         let entry = audit::Entry {

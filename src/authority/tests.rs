@@ -559,5 +559,5 @@ async fn a_clients_day() {
     let gone = kit.refresh(&client, second.refresh_token.as_ref().unwrap()).await;
     assert!(matches!(gone, Err(TokenError::RefreshUnknown)));
     assert_eq!(kit.revoked_at_provider().await.len(), 1);
-    assert!(kit.counts("vestibule_revocations_total{initiator=\"client\",provider=\"auth0\"}", 1));
+    assert!(kit.counts("vestibule_revocations_total{initiator=\"client\",outcome=\"ok\",provider=\"auth0\"}", 1));
 }

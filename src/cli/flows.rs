@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Outcome, admin_client::AdminAddress, exit, printable};
-use crate::flow::{Flow, FlowId, Overview};
+use crate::flow::{Flow, FlowId, Overview, Step};
 
 /// Nothing is asked of anybody else for it.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -19,11 +19,11 @@ pub(super) fn list(admin: &AdminAddress) -> Outcome {
         let mut text = String::new();
         for flow in flows {
             let client = flow.client_name.as_deref().unwrap_or("an unknown client");
-            let outcome = flow.outcome.as_deref().unwrap_or("under way");
+            let outcome = flow.summary();
             let last = flow.last.map_or("began", |kind| kind.as_str());
             line(
                 &mut text,
-                &format!("{}  {}  {:16}  {outcome:20}  {last:16}  {client}", flow.id, flow.started_at, flow.provider),
+                &format!("{}  {}  {:16}  {outcome:24}  {last:16}  {client}", flow.id, flow.started_at, flow.provider),
             );
         }
         text
@@ -32,20 +32,19 @@ pub(super) fn list(admin: &AdminAddress) -> Outcome {
 
 /// `vestibule flows show ID`
 pub(super) fn show(admin: &AdminAddress, id: &FlowId) -> Outcome {
-    ask::<Flow>(admin, &format!("/flows/{id}"), timeline)
+    ask::<Flow>(admin, &format!("/flows/{id}"), |flow| timeline(&flow))
 }
 
-fn timeline(flow: Flow) -> String {
+fn timeline(flow: &Flow) -> String {
     let mut text = String::new();
-    let outcome = flow.outcome.as_deref().unwrap_or("under way");
-    line(&mut text, &format!("{} · {} · {outcome}", flow.id, flow.provider));
+    line(&mut text, &format!("{} · {} · {}", flow.id, flow.provider, flow.summary()));
     let facts = [
-        ("chosen", flow.identity_provider),
-        ("client", flow.client_name),
-        ("client id", flow.client_id),
-        ("resource", flow.resource),
-        ("from", Some(flow.address)),
-        ("person", flow.subject),
+        ("chosen", flow.identity_provider.as_deref()),
+        ("client", flow.client_name.as_deref()),
+        ("client id", flow.client_id.as_deref()),
+        ("resource", flow.resource.as_deref()),
+        ("from", Some(flow.address.as_str())),
+        ("person", flow.subject.as_deref()),
     ];
     for (name, value) in facts {
         if let Some(value) = value {
@@ -53,17 +52,25 @@ fn timeline(flow: Flow) -> String {
         }
     }
     text.push('\n');
-    for step in flow.steps {
-        line(&mut text, &format!("  {}  {:KIND$}  {}", step.at, step.kind.as_str(), step.text));
+    let (first, last) = flow.parts();
+    for step in first {
+        line(&mut text, &told(step));
     }
     if flow.left_out > 0 {
-        line(&mut text, &format!("  … {} further steps were not kept", flow.left_out));
+        line(&mut text, &format!("  … {} steps were not kept …", flow.left_out));
     }
-    if let Some(advice) = flow.advice {
+    for step in last {
+        line(&mut text, &told(step));
+    }
+    if let Some(advice) = flow.what_to_do() {
         text.push('\n');
         line(&mut text, &format!("What to do: {advice}"));
     }
     text
+}
+
+fn told(step: &Step) -> String {
+    format!("  {}  {:KIND$}  {}", step.at, step.kind.as_str(), step.text)
 }
 
 /// Names of clients are strangers' texts.

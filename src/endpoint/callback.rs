@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     authority::{AnswerError, ClientAnswer, Duplicate, IssueError, Parameters},
-    metrics::outcome::{Callback, Denial, SealedKind},
+    metrics::outcome::{Callback, Denial},
     provider::{CallbackParameters, LoginError, Provider, tokens::GivenBy},
     seal::Purpose,
     secret::equal,
@@ -56,22 +56,25 @@ pub(super) async fn answer(mount: Arc<Mount>, provider: Arc<Provider>, asked: As
         parameters.all("state").take(MAX_STATES).flat_map(|state| mount.cookies().clear_login(&jar, state)).collect();
     let flow = parameters.all("state").take(MAX_STATES).find_map(|state| mount.flow_of(state));
     let flow = flow.as_ref();
-    let (outcome, since, end) = match pending(&mount, &provider, &jar, &parameters) {
+    let (outcome, end) = match pending(&mount, &provider, &jar, &parameters) {
         Ok(pending) => {
             let since = mount.clock.now().since(pending.transaction.started_at);
             let mut told = Told::default();
             let (outcome, end) = finish(&mount, &provider, &pending, &parameters, &mut told).await;
             let (subject, reason) = (told.subject.as_deref(), told.reason.as_deref());
-            mount.returned(flow, &provider, Some(&pending.transaction), subject, outcome, reason);
-            (outcome, Some(since), end)
+            if mount.returned(flow, &provider, Some(&pending.transaction), subject, outcome, reason) {
+                mount.metrics.login(outcome, Some(since));
+            }
+            (outcome, end)
         }
         Err((outcome, problem)) => {
-            mount.returned(flow, &provider, None, None, outcome, Some(problem.reason()));
-            (outcome, None, End::Person(problem))
+            if mount.returned(flow, &provider, None, None, outcome, Some(problem.reason())) {
+                mount.metrics.login(outcome, None);
+            }
+            (outcome, End::Person(problem))
         }
     };
     provider.metrics().callback(outcome);
-    mount.metrics.login(outcome, since);
     let mut answer = match end {
         End::Client(answer) => {
             if let (Some(flow), Some(digest)) = (flow, answer.code_digest()) {
@@ -110,8 +113,8 @@ fn pending(
         return Err((Callback::StateUnknown, Box::new(Problem::cookie_missing())));
     };
     let Some(pending) = open(mount, provider, state, &sealed) else {
+        // Anybody can make up a cookie: this says nothing about our keys.
         mount.memory.burn(state);
-        mount.metrics.all().decrypt_failure(SealedKind::State);
         return Err((Callback::CookieMismatch, Box::new(Problem::cookie_missing())));
     };
     if !mount.memory.spend(state) {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     authority::{AnswerError, Parameters, Transaction, TransactionError},
-    flow::{FlowId, StepKind},
+    flow::{Flow, FlowId, StepKind},
     metrics::outcome::{Authorize, Consent},
     provider::{Login, Provider, Wishes},
     seal::{Purpose, sha256},
@@ -180,11 +180,7 @@ pub(super) async fn begin_login(
     let (location, login) = begun.map_err(|error| {
         tracing::warn!(provider = provider.plan().name, %error, "a sign-in could not begin");
         mount.metrics.authorize(transaction.client_kind.label(), Authorize::ProviderNotReady);
-        mount.step(flow, StepKind::Refused, format!("the sign-in could not begin: {error}"));
         mount.sign_in_not_begun(flow, transaction, provider, &error.to_string());
-        if let Some(id) = flow {
-            mount.flows.change(id, |flow| flow.end(Authorize::ProviderNotReady.as_str()));
-        }
         ApprovalError::ProviderUnavailable
     })?;
     let cookies = mount.cookies();
@@ -192,6 +188,9 @@ pub(super) async fn begin_login(
     mount.carry(flow, &state);
     let to = location.host_str().unwrap_or_default();
     mount.step(flow, StepKind::SentToProvider, format!("the browser was sent to {to}"));
+    if let Some(id) = flow {
+        mount.flows.change(id, Flow::resume);
+    }
     let pending = PendingLogin { login, transaction: transaction.clone() };
     let json = serde_json::to_vec(&pending).map_err(|_| ApprovalError::TooLong)?;
     let context = mount.login_context(provider, &state);

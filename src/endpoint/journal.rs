@@ -89,8 +89,8 @@ impl Mount {
             (StepKind::Denied, "the person said no on our page", "denied")
         };
         self.step(flow, kind, text);
-        if let Some(id) = flow.filter(|_| approved.is_none()) {
-            self.flows.change(id, |flow| flow.end("denied"));
+        if approved.is_none() && flow.is_none_or(|id| self.flows.end(id, Callback::Denied.as_str(), None)) {
+            self.metrics.login(Callback::Denied, None);
         }
         let identity_provider = approved.and_then(|provider| self.told_of(provider));
         self.about(flow, transaction, |entry| Entry { identity_provider, ..entry }.tell(Event::Consent, outcome));
@@ -112,7 +112,7 @@ impl Mount {
         Entry { reason, ..self.entry(flow) }.tell(Event::Consent, outcome.as_str());
     }
 
-    /// The person could not be sent to the provider.
+    /// The person could not be sent to the provider; they may try again.
     pub(super) fn sign_in_not_begun(
         &self,
         flow: Option<&FlowId>,
@@ -120,6 +120,10 @@ impl Mount {
         provider: &Provider,
         reason: &str,
     ) {
+        self.step(flow, StepKind::Refused, format!("the sign-in could not begin: {reason}"));
+        if flow.is_none_or(|id| self.flows.end(id, Authorize::ProviderNotReady.as_str(), None)) {
+            self.metrics.login(Callback::ProviderUnavailable, None);
+        }
         let identity_provider = self.told_of(provider);
         let tell = |entry: Entry<'_>| {
             Entry { identity_provider, reason: Some(reason), ..entry }
@@ -128,7 +132,8 @@ impl Mount {
         self.about(flow, transaction, tell);
     }
 
-    /// The browser came back from the provider; the sign-in is over.
+    /// The browser came back from the provider. Whether the sign-in ended by that: whoever loads the page
+    /// again changes nothing.
     pub(super) fn returned(
         &self,
         flow: Option<&FlowId>,
@@ -137,22 +142,27 @@ impl Mount {
         subject: Option<&str>,
         outcome: Callback,
         reason: Option<&str>,
-    ) {
+    ) -> bool {
+        let ended = match flow {
+            // The first return is still being answered, or its end stays as it is.
+            Some(_) if outcome == Callback::StateReplayed => false,
+            Some(id) => self.flows.end(id, outcome.as_str(), subject),
+            // A sign-in that is not remembered any more; without one, nothing was there to end.
+            None => transaction.is_some(),
+        };
         let good = outcome == Callback::Ok;
         let identity_provider = self.told_of(provider);
         let place = identity_provider.map_or("the provider", |_| provider.plan().display_name.as_str());
-        let text = match reason {
-            _ if good => format!("the person signed in at {place}; the client gets a code"),
-            Some(reason) => format!("the sign-in failed ({}): {reason}", outcome.as_str()),
-            None => format!("the sign-in failed ({})", outcome.as_str()),
+        let what = match (good, ended) {
+            (true, _) => format!("the person signed in at {place}; the client gets a code"),
+            (false, true) => format!("the sign-in failed ({})", outcome.as_str()),
+            (false, false) => format!("the browser came back once more, which changed nothing ({})", outcome.as_str()),
+        };
+        let text = match reason.filter(|_| !good) {
+            Some(reason) => format!("{what}: {reason}"),
+            None => what,
         };
         self.step(flow, if good { StepKind::SignedIn } else { StepKind::Refused }, text);
-        if let Some(id) = flow {
-            self.flows.change(id, |flow| {
-                flow.end(outcome.as_str());
-                flow.subject = subject.map(str::to_owned);
-            });
-        }
         let tell = |entry: Entry<'_>| {
             Entry { identity_provider, subject, reason, ..entry }.tell(Event::SignIn, outcome.as_str());
         };
@@ -160,6 +170,7 @@ impl Mount {
             Some(transaction) => self.about(flow, transaction, tell),
             None => tell(self.entry(flow)),
         }
+        ended
     }
 
     /// Tokens were handed out; what comes with them belongs to the flow.
@@ -222,7 +233,10 @@ impl Mount {
         outcome: TokenRequest,
         reason: &str,
     ) {
-        self.step(flow, StepKind::Refused, format!("a token request ({}) was refused: {reason}", grant_type.as_str()));
+        if let Some(id) = flow {
+            let text = format!("a token request ({}) was refused: {reason}", grant_type.as_str());
+            self.flows.refuse(id, outcome.as_str(), &text);
+        }
         Entry { client_id, by: Some(grant_type.as_str()), reason: Some(reason), ..self.entry(flow) }
             .tell(Event::Token, outcome.as_str());
     }

@@ -18,6 +18,7 @@ use crate::{
         notice::{Link, Notice},
         text,
     },
+    request_id::X_REQUEST_ID,
 };
 
 /// Start over: the advice for everything that is over.
@@ -324,11 +325,14 @@ impl Problem {
         &self.detail
     }
 
-    /// The response, and a line in the log under the same reference: the flow's name, or one that
-    /// only this line has.
+    /// The response, and a line in the log under the same reference: the flow's name, or the request's
+    /// where there is no flow that anybody could look up.
     pub(super) fn answer(self, mount: &Mount, headers: &HeaderMap) -> Answer {
-        let reference = self.flow.unwrap_or_else(FlowId::random);
-        let reference = reference.as_str();
+        let request = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let (kind, reference) = match &self.flow {
+            Some(flow) => ("flow", flow.as_str()),
+            None => ("request", request),
+        };
         let status = self.status;
         tracing::info!(
             provider = mount.plan.name,
@@ -342,7 +346,8 @@ impl Problem {
             // T5: what is an error to a program never has a good status.
             let status = if status.is_success() { StatusCode::FORBIDDEN } else { status };
             let detail = if self.detail.is_empty() { self.title } else { &self.detail };
-            answer::oauth_error(status, self.code, &format!("{detail} (flow {reference})"))
+            let named = if reference.is_empty() { String::new() } else { format!(" ({kind} {reference})") };
+            answer::oauth_error(status, self.code, &format!("{detail}{named}"))
         } else {
             let page = Notice {
                 public_url: &mount.server.public_url,

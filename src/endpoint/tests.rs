@@ -5,4 +5,5 @@ mod authorize;
 mod callback;
 mod consent;
 mod programs;
+mod story;
 mod world;

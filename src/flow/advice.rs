@@ -1,7 +1,12 @@
-//! What an operator can do about the way a flow ended.
+//! What an operator can do about the way a flow ended, or about what was refused after it.
 
 /// By the outcome's word, see docs/metrics.md; `None` where there is nothing to do.
 pub(super) fn advice(outcome: &str) -> Option<&'static str> {
+    of_sign_in(outcome).or_else(|| of_token(outcome))
+}
+
+/// How an authorization request or a sign-in ended.
+fn of_sign_in(outcome: &str) -> Option<&'static str> {
     Some(match outcome {
         "invalid_request" | "duplicate_param" | "unsupported_response_type" => {
             "The client does not speak OAuth as it should: report it to its makers, with this flow's steps."
@@ -57,10 +62,61 @@ pub(super) fn advice(outcome: &str) -> Option<&'static str> {
         "userinfo_failed" => "The provider's user info is about somebody else, or cannot be read.",
         "policy_denied" => "The person may not pass: `vestibule explain` says which rule refuses, and why.",
         "store_error" => "The store did not answer: /readyz says why.",
+        _ => return None,
+    })
+}
+
+/// How a token request or the check of a token ended.
+fn of_token(outcome: &str) -> Option<&'static str> {
+    Some(match outcome {
         "code_unknown" | "code_expired" | "code_replayed" => {
             "The client came too late with its code, twice, or with one that is not its own; have it connect again."
         }
         "invalid_client" => "The client could not show who it is: its secret or its assertion is wrong.",
+        "unauthorized_client" | "unsupported_grant_type" => {
+            "The client asks for tokens in a way that is not open to it: report it to its makers, with this flow's steps."
+        }
+        "refresh_unknown" | "refresh_expired" => {
+            "The client renews with a token that has ended, or was not made here: have it connect again. If it comes often, \
+             compare lifetimes.refresh with how long the client is away."
+        }
+        "refresh_reused" => {
+            "A refresh token came twice, so the access was ended: the client lost an answer or races itself, or somebody \
+             copied its token. Have it connect again."
+        }
+        "idp_grant_ended" => {
+            "The provider does not renew the person's sign-in any more: it ended there, or its refresh token is too old. \
+             Have the person sign in again."
+        }
+        "idp_refresh_failed" | "keys_unavailable" | "introspection_failed" => {
+            "The identity provider does not answer: /readyz says why, `vestibule check --online` shows each step. The \
+             client tries again by itself."
+        }
+        "audience_mismatch" => {
+            "The token was made for another route or another server: the client has to ask for access to the URL that it \
+             calls. With `mode: remote`, compare `audience` with the API at the provider."
+        }
+        "issuer_mismatch" => {
+            "The token was made by somebody else: public_url was changed, or (with `mode: remote`) `issuer` is not what the \
+             provider writes."
+        }
+        "scope_insufficient" => {
+            "The token covers too little for the route: the client was told which scopes to ask for. Compare \
+             required_scopes with what the client asked and the person allowed."
+        }
+        "revoked" => {
+            "The access was ended: by the client, by a token that came twice, by the provider or by a rule; the audit log \
+             says by whom. Have the client connect again."
+        }
+        "bad_signature" | "unknown_kid" | "alg_not_allowed" => {
+            "No key fits the token: the root secret or the store was replaced, or (with `mode: remote`) the token is not \
+             this provider's. Have the client connect again."
+        }
+        "malformed" | "too_large" => {
+            "The token cannot be read: not the access token, or (with `mode: remote`) an opaque one, which needs \
+             `introspection`."
+        }
+        "not_yet_valid" => "The token begins in the future: compare the clocks of this machine and the provider.",
         _ => return None,
     })
 }

@@ -56,6 +56,7 @@ fn nobody_fills_the_memory() {
     }
     let flow = flows.get(&first).unwrap();
     assert!(flow.steps.len() == 64 && flow.left_out == 64 && flow.steps[0].text.len() == 400);
+    assert_eq!(flow.parts().0.len(), 48);
     assert!(flows.find(&sha256(b"first")).is_none(), "the oldest link went");
     for _ in 0..MOST_FLOWS {
         begin(&flows, "client");
@@ -63,6 +64,45 @@ fn nobody_fills_the_memory() {
     assert!(flows.get(&first).is_none());
     let state = flows.state();
     assert_eq!((state.flows.len(), state.order.len(), state.links.len()), (MOST_FLOWS, MOST_FLOWS, 0));
+}
+
+/// A client that renews for days, and is refused then: the beginning and the end are told.
+#[test]
+fn the_first_and_the_last_steps_are_kept() {
+    let (flows, hand) = flows();
+    let id = begin(&flows, "client");
+    for index in 0..100 {
+        flows.step(&id, StepKind::Refreshed, index.to_string());
+    }
+    for _ in 0..1_000 {
+        hand.advance(Duration::from_secs(1));
+        flows.refuse(&id, "refresh_reused", "a token request was refused");
+    }
+    let flow = flows.get(&id).unwrap();
+    let texts = |steps: &[Step]| steps.iter().map(|step| step.text.clone()).collect::<Vec<_>>();
+    let (first, last) = flow.parts();
+    assert_eq!(texts(first), (0..48).map(|index| index.to_string()).collect::<Vec<_>>());
+    assert_eq!(flow.left_out, 37);
+    let newest = (85..100).map(|index| index.to_string()).chain(["a token request was refused".to_owned()]);
+    assert_eq!(texts(last), newest.collect::<Vec<_>>(), "the same again and again is one step");
+    assert_eq!(flow.trouble.as_ref().unwrap().at, Timestamp(2_000));
+}
+
+/// What goes wrong after the sign-in does not change how that ended.
+#[test]
+fn what_is_refused_later_is_told_beside_the_outcome() {
+    let (flows, _hand) = flows();
+    let id = begin(&flows, "client");
+    assert!(flows.end(&id, "ok", Some("ada")));
+    assert!(!flows.end(&id, "state_replayed", None), "once");
+    flows.link(sha256(b"token"), &id);
+    flows.refuse_token(&sha256(b"another"), "revoked", "nobody's");
+    assert_eq!(flows.get(&id).unwrap().trouble, None);
+    flows.refuse_token(&sha256(b"token"), "revoked", "a call was refused");
+    let flow = flows.get(&id).unwrap();
+    assert_eq!((flow.outcome.as_deref(), flow.subject.as_deref()), (Some("ok"), Some("ada")));
+    assert_eq!((flow.summary().as_str(), flow.overview().summary().as_str()), ("ok, then revoked", "ok, then revoked"));
+    assert!(flow.what_to_do().unwrap().contains("audit log"));
 }
 
 #[test]
@@ -94,11 +134,13 @@ fn names_are_read_as_people_write_them() {
 /// What an operator is told exists for every way in which something fails that is not plain.
 #[test]
 fn every_failure_comes_with_advice() {
-    use crate::metrics::outcome::{Authorize, TokenRequest};
-    let words = Authorize::LABELS.iter().chain(Callback::LABELS).filter(|word| **word != "ok");
-    for word in words {
+    use crate::metrics::outcome::{Authorize, TokenRequest, Verification};
+    // No token yet, and one whose time is over: that is how it should be.
+    const PLAIN: [&str; 4] = ["ok", "valid", "missing", "expired"];
+    let ended = Authorize::LABELS.iter().chain(Callback::LABELS);
+    let refused = TokenRequest::LABELS.iter().chain(Verification::LABELS);
+    for word in ended.chain(refused).filter(|word| !PLAIN.contains(*word)) {
         assert!(advice::advice(word).is_some(), "{word}");
     }
-    assert!(TokenRequest::LABELS.contains(&"code_unknown") && advice::advice("code_unknown").is_some());
     assert!(advice::advice("ok").is_none());
 }

@@ -7,6 +7,8 @@ use crate::{printable::bounded, time::Timestamp};
 
 /// Steps of one flow; a client that refreshes for days fills no memory.
 const MOST_STEPS: usize = 64;
+/// So many of them are the first ones, which tell most; the others are the newest.
+const FIRST_STEPS: usize = 48;
 
 /// One sign-in and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,10 +35,23 @@ pub struct Flow {
     pub outcome: Option<String>,
     /// What somebody could do about that.
     pub advice: Option<String>,
+    /// What went wrong last after the sign-in: a token request or a call was refused.
+    pub trouble: Option<Trouble>,
     /// In the order in which they happened.
     pub steps: Vec<Step>,
-    /// Further steps that were not kept.
+    /// Steps between the first ones and the last ones that were not kept; see [`Flow::parts`].
     pub left_out: usize,
+}
+
+/// Something that came out badly after the sign-in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// When.
+    pub at: Timestamp,
+    /// A word of docs/metrics.md.
+    pub outcome: String,
+    /// What somebody could do about it.
+    pub advice: Option<String>,
 }
 
 /// One line of a list of flows.
@@ -52,6 +67,8 @@ pub struct Overview {
     pub client_name: Option<String>,
     /// How the sign-in ended.
     pub outcome: Option<String>,
+    /// How the last thing came out that went wrong after it.
+    pub trouble: Option<String>,
     /// The last thing that happened.
     pub last: Option<StepKind>,
 }
@@ -122,18 +139,44 @@ impl Flow {
             subject: None,
             outcome: None,
             advice: None,
+            trouble: None,
             steps: Vec::new(),
             left_out: 0,
         }
     }
 
-    /// Adds a step; the first ones tell most, so later ones are left out when it is full.
+    /// Adds a step. When it is full, one in the middle goes.
     pub fn add(&mut self, step: Step) {
-        if self.steps.len() < MOST_STEPS {
-            self.steps.push(step);
-        } else {
+        if self.steps.len() >= MOST_STEPS {
+            self.steps.remove(FIRST_STEPS);
             self.left_out += 1;
         }
+        self.steps.push(step);
+    }
+
+    /// Something was refused after the sign-in. Again and again the same is one step.
+    pub(super) fn refuse(&mut self, at: Timestamp, outcome: &str, text: &str) {
+        let step = Step::new(at, StepKind::Refused, text);
+        self.trouble = Some(Trouble { at, outcome: outcome.to_owned(), advice: advice(outcome).map(str::to_owned) });
+        if self.steps.last().is_none_or(|last| (last.kind, &last.text) != (step.kind, &step.text)) {
+            self.add(step);
+        }
+    }
+
+    /// The steps before and after those that were not kept.
+    pub fn parts(&self) -> (&[Step], &[Step]) {
+        let first = if self.left_out == 0 { self.steps.len() } else { FIRST_STEPS };
+        self.steps.split_at_checked(first).unwrap_or((&self.steps, &[]))
+    }
+
+    /// How it ended, in a few words.
+    pub fn summary(&self) -> String {
+        summary(self.outcome.as_deref(), self.trouble.as_ref().map(|trouble| trouble.outcome.as_str()))
+    }
+
+    /// What somebody could do about what went wrong last.
+    pub fn what_to_do(&self) -> Option<&str> {
+        self.trouble.as_ref().map_or(self.advice.as_deref(), |trouble| trouble.advice.as_deref())
     }
 
     /// The sign-in ended.
@@ -142,9 +185,10 @@ impl Flow {
         self.advice = advice(outcome).map(str::to_owned);
     }
 
-    /// Whether something of this kind happened.
-    pub fn has(&self, kind: StepKind) -> bool {
-        self.steps.iter().any(|step| step.kind == kind)
+    /// The sign-in goes on after all: somebody tried again what did not begin.
+    pub fn resume(&mut self) {
+        self.outcome = None;
+        self.advice = None;
     }
 
     /// Whether somebody is expected back.
@@ -159,9 +203,24 @@ impl Flow {
             started_at: self.started_at,
             client_name: self.client_name.clone(),
             outcome: self.outcome.clone(),
+            trouble: self.trouble.as_ref().map(|trouble| trouble.outcome.clone()),
             last: self.steps.last().map(|step| step.kind),
         }
     }
+}
+
+// === impl Overview ===
+
+impl Overview {
+    /// How it ended, in a few words.
+    pub fn summary(&self) -> String {
+        summary(self.outcome.as_deref(), self.trouble.as_deref())
+    }
+}
+
+fn summary(outcome: Option<&str>, trouble: Option<&str>) -> String {
+    let outcome = outcome.unwrap_or("under way");
+    trouble.map_or_else(|| outcome.to_owned(), |trouble| format!("{outcome}, then {trouble}"))
 }
 
 // === impl Step ===

@@ -5,9 +5,12 @@ use serde_json::json;
 use url::Url;
 
 use super::*;
-use crate::testing::{
-    self,
-    world::{World, claims},
+use crate::{
+    config::plan::{People, ProviderPlan},
+    testing::{
+        self,
+        world::{World, claims},
+    },
 };
 
 /// A mount with the routes `/mcp` and `/other`, and the gate of the first.
@@ -23,13 +26,18 @@ async fn world(change: impl Fn(&mut RoutePlan)) -> (World, Gate) {
 }
 
 fn gate(world: &World, route: usize) -> Gate {
+    telling(world, route, world.plan.policy.clone(), &Arc::new(crate::flow::Flows::new(world.clock.clone())))
+}
+
+/// One that adds to these stories, with the policy of another configuration.
+fn telling(world: &World, route: usize, policy: PolicyPlan, flows: &Arc<Flows>) -> Gate {
     Gate::new(Parts {
         plan: Arc::clone(&world.plan.routes[route]),
-        provider: Arc::clone(&world.plan),
+        provider: Arc::new(ProviderPlan { policy, ..ProviderPlan::clone(&world.plan) }),
         issuer: world.plan.issuer.clone(),
         keys: Arc::clone(&world.keys),
         issued: Issued::ByUs { grants: Arc::clone(&world.grants), authority: Arc::clone(&world.authority) },
-        flows: Arc::new(crate::flow::Flows::new(world.clock.clone())),
+        flows: Arc::clone(flows),
         clock: world.clock.clone(),
         metrics: world.provider_metrics.clone(),
     })
@@ -229,4 +237,56 @@ async fn a_backend_may_get_the_providers_token() {
     let (world, gate) = world(|route| route.backend_authorization = BackendAuthorization::ProviderToken).await;
     let token = world.token("/mcp", "mcp").await;
     assert_eq!(ask(&gate, &token).await.unwrap().authorization.unwrap(), "Bearer provider-access-token");
+}
+
+/// What the gate refuses is in the story of the sign-in, with what to do; a token whose time is over is not,
+/// nor what belongs to nobody.
+#[tokio::test]
+async fn refused_calls_are_in_the_story_of_their_sign_in() {
+    let (world, _) = world(|_| ()).await;
+    let flows = Arc::new(Flows::new(world.clock.clone()));
+    let id = flows.begin(&crate::flow::Beginning {
+        provider: "auth0",
+        address: [192, 0, 2, 7].into(),
+        client_id: None,
+        resource: None,
+        lifetime: Duration::from_mins(15),
+    });
+    flows.end(&id, "ok", Some("alice"));
+    let token = world.token("/mcp", "mcp read").await;
+    flows.link(sha256(token.as_bytes()), &id);
+    let trouble = || flows.get(&id).unwrap().trouble.map(|trouble| trouble.outcome);
+    let of = |route, policy| telling(&world, route, policy, &flows);
+    let only_bob = People { subjects: vec!["bob".to_owned()], ..People::default() };
+    let nobody = PolicyPlan { people: Some(only_bob), ..PolicyPlan::default() };
+
+    let gate = of(0, PolicyPlan::default());
+    assert!(ask(&gate, &token).await.is_ok() && trouble().is_none());
+    assert!(ask(&of(1, PolicyPlan::default()), &token).await.is_err());
+    assert_eq!(trouble().as_deref(), Some("audience_mismatch"));
+    for _ in 0..3 {
+        assert!(ask(&of(0, nobody.clone()), &token).await.is_err());
+    }
+    assert_eq!(trouble().as_deref(), Some("policy_denied"));
+    let flow = flows.get(&id).unwrap();
+    assert!(flow.what_to_do().unwrap().contains("vestibule explain"));
+    assert_eq!(
+        flow.steps.iter().filter(|step| step.text.contains("policy_denied")).count(),
+        1,
+        "once, not three times"
+    );
+
+    let (before, steps) = (trouble(), flow.steps.len());
+    assert!(ask(&gate, "somebody else's").await.is_err());
+    world.hand.advance(Duration::from_hours(2));
+    assert!(ask(&gate, &token).await.is_err(), "expired");
+    assert_eq!((trouble(), flows.get(&id).unwrap().steps.len()), (before, steps));
+
+    let token = world.token("/mcp", "mcp").await;
+    flows.link(sha256(token.as_bytes()), &id);
+    assert!(ask(&gate, &token).await.is_ok());
+    world.revoke(&token).await;
+    assert!(ask(&gate, &token).await.is_err());
+    assert_eq!(trouble().as_deref(), Some("revoked"));
+    assert_eq!(flows.get(&id).unwrap().summary(), "ok, then revoked");
 }

@@ -12,8 +12,8 @@ use prometheus::{
 use super::outcome::{
     Authorize, Backend, Callback, ClientType, CodeClass, ConfigObject, Consent, Credential, Denial, GrantType,
     JwksTrigger, Limiter, Method, ProviderEndpoint, ProviderRefresh, Refresh, RefreshReuse, Registration,
-    RegistrationMethod, ReloadOutcome, ReloadTrigger, RevocationInitiator, SealedKind, StoreOperation, StoreOutcome,
-    StreamKind, TlsHandshake, TokenRequest, TokenType, Verification,
+    RegistrationMethod, ReloadOutcome, ReloadTrigger, Revocation, RevocationInitiator, SealedKind, StoreOperation,
+    StoreOutcome, StreamKind, TlsHandshake, TokenRequest, TokenType, Verification,
 };
 
 /// The label that follows from the outcome beside it.
@@ -128,7 +128,7 @@ families! {
     idp_errors: counter "vestibule_auth_idp_errors_total" [provider, endpoint, error]
         "OAuth errors that the identity provider answered.";
     logins: counter "vestibule_auth_logins_total" [provider, outcome: Callback, fault]
-        "Ended sign-ins by outcome.";
+        "Ended sign-ins by outcome, each once; a refused authorization request began none.";
     denials: counter "vestibule_auth_denials_total" [provider, rule: Denial]
         "People whom a policy refused, at sign-in and at refresh, by kind of rule.";
     flows_in_progress: gauge "vestibule_auth_flows_in_progress" [provider]
@@ -152,8 +152,9 @@ families! {
         "Refreshes at the identity provider.";
     sessions_active: gauge "vestibule_sessions_active" [provider]
         "Live grants, counted in the store every minute; replicas share it, so take the maximum.";
-    revocations: counter "vestibule_revocations_total" [provider, initiator: RevocationInitiator]
-        "Ended grants by initiator.";
+    revocations: counter "vestibule_revocations_total"
+        [provider, initiator: RevocationInitiator, outcome: Revocation]
+        "Grants that somebody ended, by initiator; with `store_error` they go on.";
     registrations: counter "vestibule_client_registrations_total"
         [provider, method: RegistrationMethod, outcome: Registration, fault]
         "Client registrations by outcome.";
@@ -213,7 +214,7 @@ families! {
     store_ready: gauge "vestibule_store_ready" [backend]
         "1 when the store answers.";
     decrypt_failures: counter "vestibule_store_decrypt_failures_total" [kind: SealedKind]
-        "Sealed values that no key opens.";
+        "Values in the store that no key opens.";
 
     // The configuration.
     config_reloads: counter "vestibule_config_reloads_total" [trigger: ReloadTrigger, outcome: ReloadOutcome]

@@ -86,15 +86,13 @@ labels! {
         InvalidTarget = "invalid_target" => Client,
         ProviderNotReady = "provider_not_ready" => Idp,
         RateLimited = "rate_limited" => Client,
-        StoreError = "store_error" => Gateway,
     }
 }
 
 labels! {
     /// What happened to the consent page.
     Consent {
-        Shown = "shown", Approved = "approved", Denied = "denied", Remembered = "remembered",
-        Expired = "expired", CsrfRejected = "csrf_rejected",
+        Shown = "shown", Approved = "approved", Denied = "denied", Expired = "expired", CsrfRejected = "csrf_rejected",
     }
 }
 
@@ -120,7 +118,8 @@ labels! {
         PolicyDenied = "policy_denied" => User,
         ProviderUnavailable = "provider_unavailable" => Idp,
         StoreError = "store_error" => Gateway,
-        // Only of sign-ins that end without a callback.
+        // Only of sign-ins that end without a callback: on our page, or nowhere.
+        Denied = "denied" => User,
         Abandoned = "abandoned" => User,
     }
 }
@@ -185,9 +184,13 @@ labels! {
 labels! {
     /// Who ended a grant.
     RevocationInitiator {
-        Client = "client", User = "user", Admin = "admin", Reuse = "reuse", Expiry = "expiry", Config = "config",
-        Policy = "policy",
+        Client = "client", Reuse = "reuse", Expiry = "expiry", Config = "config", Policy = "policy",
     }
+}
+
+labels! {
+    /// Whether it did end.
+    Revocation { Ok = "ok", StoreError = "store_error" }
 }
 
 labels! {
@@ -271,8 +274,8 @@ labels! {
 }
 
 labels! {
-    /// Why keys were fetched.
-    JwksTrigger { Startup = "startup", Interval = "interval", UnknownKid = "unknown_kid", Reload = "reload" }
+    /// Why keys were fetched; `startup` is the first time, also of a provider that a reload brought.
+    JwksTrigger { Startup = "startup", Interval = "interval", UnknownKid = "unknown_kid" }
 }
 
 labels! {
@@ -298,8 +301,9 @@ labels! {
 }
 
 labels! {
-    /// Sealed values that no key opens.
-    SealedKind { Grant = "grant", Code = "code", Key = "key", State = "state", Client = "client", Token = "token" }
+    /// Values in the store that no key opens. What a browser carries is not among them: anybody can make
+    /// that up.
+    SealedKind { Grant = "grant", Code = "code", Key = "key", Meta = "meta" }
 }
 
 labels! {

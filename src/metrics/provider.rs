@@ -9,7 +9,7 @@ use super::{
     families::Families,
     outcome::{
         Authorize, Callback, ClientType, CodeClass, Consent, Credential, Denial, GrantType, JwksTrigger,
-        ProviderEndpoint, ProviderRefresh, Refresh, RefreshReuse, Registration, RegistrationMethod,
+        ProviderEndpoint, ProviderRefresh, Refresh, RefreshReuse, Registration, RegistrationMethod, Revocation,
         RevocationInitiator, TokenRequest, TokenType, Verification,
     },
     owner::Owner,
@@ -64,14 +64,15 @@ impl ProviderMetrics {
         self.families().idp_redirects.with_label_values(&[self.name()]).inc();
     }
 
-    /// A browser came back from the provider. Counted where it was sent to.
+    /// A browser came back from the provider, whether or not a sign-in ended with it. Counted where it was
+    /// sent to.
     pub fn callback(&self, outcome: Callback) {
         let labels = [self.name(), outcome.as_str(), outcome.fault().as_str()];
         self.families().callbacks.with_label_values(&labels).inc();
     }
 
-    /// A sign-in ended, as its callback did. `since` is the authorization request, for sign-ins that
-    /// went well.
+    /// A sign-in ended; to be counted once for each. `since` is the authorization request, for
+    /// sign-ins that went well.
     pub fn login(&self, outcome: Callback, since: Option<Duration>) {
         let labels = [self.name(), outcome.as_str(), outcome.fault().as_str()];
         self.families().logins.with_label_values(&labels).inc();
@@ -90,8 +91,7 @@ impl ProviderMetrics {
 
     /// A person did not come back from the provider in time.
     pub fn abandoned(&self) {
-        let outcome = Callback::Abandoned;
-        self.families().logins.with_label_values(&[self.name(), outcome.as_str(), outcome.fault().as_str()]).inc();
+        self.login(Callback::Abandoned, None);
     }
 
     /// So many grants are live.
@@ -152,9 +152,9 @@ impl ProviderMetrics {
         self.families().provider_refreshes.with_label_values(&[self.name(), outcome.as_str()]).inc();
     }
 
-    /// A grant ended before its time.
-    pub fn revocation(&self, initiator: RevocationInitiator) {
-        self.families().revocations.with_label_values(&[self.name(), initiator.as_str()]).inc();
+    /// A grant ended before its time, or could not be ended.
+    pub fn revocation(&self, initiator: RevocationInitiator, outcome: Revocation) {
+        self.families().revocations.with_label_values(&[self.name(), initiator.as_str(), outcome.as_str()]).inc();
     }
 
     /// A registration ended.

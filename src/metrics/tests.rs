@@ -128,6 +128,129 @@ fn the_number_of_series_is_bounded() {
     assert!(five <= 3_500, "{five} series with 5 providers and 20 routes");
 }
 
+/// The same with traffic of every kind: each outcome, each of the provider's endpoints with each kind of answer,
+/// and on each route and endpoint of ours the methods and statuses that MCP and OAuth clients cause.
+#[test]
+fn the_number_of_series_is_bounded_with_traffic_of_every_kind() {
+    const METHODS: [::http::Method; 4] =
+        [::http::Method::GET, ::http::Method::POST, ::http::Method::DELETE, ::http::Method::OPTIONS];
+    const STATUSES: [u16; 8] = [200, 202, 204, 400, 401, 403, 404, 502];
+    const OWN_ENDPOINTS: usize = 9;
+    let traffic = |http: &HttpMetrics| {
+        for (method, status) in METHODS.iter().flat_map(|method| STATUSES.map(|status| (method, status))) {
+            http.request(method, ::http::StatusCode::from_u16(status).unwrap(), Some(Duration::ZERO));
+        }
+    };
+    let series = |providers: usize, routes: usize| {
+        let metrics = Metrics::new().unwrap();
+        let mut handles = Vec::new();
+        for name in (0..providers).map(|index| format!("provider-{index}")) {
+            let provider = metrics.provider(&name);
+            busy(&provider);
+            let own: Vec<_> =
+                (0..OWN_ENDPOINTS).map(|endpoint| metrics.http(&format!("{name}:endpoint-{endpoint}"))).collect();
+            own.iter().for_each(traffic);
+            let routes: Vec<_> = (0..routes).map(|index| metrics.route(&format!("{name}/route-{index}"))).collect();
+            for route in &routes {
+                traffic(route.http());
+                for outcome in outcome::Backend::ALL {
+                    route.backend(*outcome);
+                }
+                for kind in outcome::StreamKind::ALL {
+                    drop(route.stream(*kind));
+                }
+                route.backend_head(Duration::ZERO);
+            }
+            handles.push((provider, own, routes));
+        }
+        let count = steady(&metrics, Format::Text).lines().filter(|line| !line.starts_with('#')).count();
+        drop(handles);
+        count
+    };
+    let (one, two, more) = (series(1, 0), series(2, 0), series(1, 1));
+    let (provider, route) = (two - one, more - one);
+    // As docs/metrics.md says.
+    assert!(provider <= 1_500, "{provider} series a provider");
+    assert!(route <= 125, "{route} series a route");
+    assert!(one - provider <= 250, "{} series of the process", one - provider);
+    assert_eq!(series(20, 4), one + 19 * provider + 80 * route, "they add up, and nothing else grows");
+}
+
+/// Every outcome of everything that a provider counts.
+fn busy(provider: &ProviderMetrics) {
+    use outcome::{
+        Authorize, Credential, Denial, GrantType, JwksTrigger, ProviderRefresh, Refresh, RefreshReuse, Registration,
+        RegistrationMethod, Revocation, RevocationInitiator, TokenRequest, TokenType, Verification,
+    };
+    for client in ClientType::ALL {
+        for outcome in Authorize::ALL {
+            provider.authorize(*client, *outcome);
+        }
+    }
+    for action in Consent::ALL {
+        provider.consent(*action);
+    }
+    provider.idp_redirect();
+    for outcome in Callback::ALL {
+        provider.callback(*outcome);
+        provider.login(*outcome, Some(Duration::ZERO));
+    }
+    for endpoint in ["authorize", "token"] {
+        for error in ["invalid_request", "invalid_client", "invalid_grant", "access_denied", "server_error", "made up"]
+        {
+            provider.idp_error(endpoint, error);
+        }
+    }
+    for rule in Denial::ALL {
+        provider.denied(*rule);
+    }
+    for grant in GrantType::ALL {
+        for outcome in TokenRequest::ALL {
+            provider.token_request(*grant, *outcome, Duration::ZERO);
+        }
+        for token in TokenType::ALL {
+            provider.token_issued(*grant, *token);
+        }
+    }
+    for action in RefreshReuse::ALL {
+        provider.refresh_reuse(*action);
+    }
+    for outcome in ProviderRefresh::ALL {
+        provider.provider_refresh(*outcome);
+    }
+    for initiator in RevocationInitiator::ALL {
+        for outcome in Revocation::ALL {
+            provider.revocation(*initiator, *outcome);
+        }
+    }
+    for method in RegistrationMethod::ALL {
+        for outcome in Registration::ALL {
+            provider.registration(*method, *outcome);
+        }
+    }
+    for credential in Credential::ALL {
+        for outcome in Verification::ALL {
+            provider.verification(*credential, *outcome);
+        }
+        provider.verification_duration(*credential, Duration::ZERO);
+    }
+    for endpoint in ProviderEndpoint::ALL {
+        for result in ["200", "400", "401", "403", "429", "500", "502", "503", "timeout", "connect_error", "too_large"]
+        {
+            provider.provider_request(*endpoint, result, Duration::ZERO);
+        }
+    }
+    provider.sessions_active(1);
+    provider.flows_in_progress(1);
+    provider.ready(true);
+    for outcome in Refresh::ALL {
+        provider.discovery(*outcome, 7);
+        for trigger in JwksTrigger::ALL {
+            provider.jwks(*trigger, *outcome, 7, 2);
+        }
+    }
+}
+
 /// Labels that follow from requests are closed sets: what a client makes up is never a value.
 #[test]
 fn open_labels_come_from_the_configuration_or_are_bounded() {

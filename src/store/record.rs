@@ -281,7 +281,7 @@ const fn sealed_kind(table: Table) -> SealedKind {
         Table::Grant => SealedKind::Grant,
         Table::Code => SealedKind::Code,
         Table::SigningKey => SealedKind::Key,
-        Table::Meta => SealedKind::State,
+        Table::Meta => SealedKind::Meta,
     }
 }
 

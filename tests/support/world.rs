@@ -126,7 +126,7 @@ impl World {
     /// Revokes the grant of an access token.
     pub(crate) async fn revoke(&self, token: &str) {
         let grant = GrantId::new(claims(token)["sid"].as_str().unwrap());
-        self.grants.revoke(&grant, RevocationInitiator::Admin).await.unwrap().unwrap();
+        self.grants.revoke(&grant, RevocationInitiator::Policy).await.unwrap().unwrap();
     }
 }
 

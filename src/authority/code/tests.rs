@@ -86,10 +86,10 @@ async fn s57_a_replayed_code_revokes_the_grant() {
     assert!(state.is_revoked());
     assert!(kit.refresh(&client, &response.refresh_token.unwrap()).await.is_err());
     assert_eq!(kit.revoked_at_provider().await.len(), 1);
-    assert!(kit.counts("vestibule_revocations_total{initiator=\"reuse\",provider=\"auth0\"}", 1));
+    assert!(kit.counts("vestibule_revocations_total{initiator=\"reuse\",outcome=\"ok\",provider=\"auth0\"}", 1));
     // A third time nothing is left to end.
     assert!(matches!(kit.authority.exchange_code(&client, &code_request(&code)).await, Err(TokenError::CodeReplayed)));
-    assert!(kit.counts("vestibule_revocations_total{initiator=\"reuse\",provider=\"auth0\"}", 1));
+    assert!(kit.counts("vestibule_revocations_total{initiator=\"reuse\",outcome=\"ok\",provider=\"auth0\"}", 1));
 }
 
 /// S57: of two at once, one is first; the other is a second use, and nothing survives it.

@@ -21,14 +21,14 @@ async fn a_revocation_reaches_everybody() {
     });
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
-    let tokens = kit.authority.grants.revoke(&one.id, RevocationInitiator::Admin).await.unwrap();
+    let tokens = kit.authority.grants.revoke(&one.id, RevocationInitiator::Policy).await.unwrap();
     assert_eq!(tokens.unwrap().access_token, "provider-access-0");
     assert!(one.is_revoked() && two.is_revoked());
     waiting.await.unwrap();
     two.revoked().await;
     assert!(kit.authority.grants.state(&one.id).await.unwrap().is_none());
-    assert_eq!(kit.authority.grants.revoke(&one.id, RevocationInitiator::Admin).await.unwrap(), None);
-    assert!(kit.counts("vestibule_revocations_total{initiator=\"admin\",provider=\"auth0\"}", 1));
+    assert_eq!(kit.authority.grants.revoke(&one.id, RevocationInitiator::Policy).await.unwrap(), None);
+    assert!(kit.counts("vestibule_revocations_total{initiator=\"policy\",outcome=\"ok\",provider=\"auth0\"}", 1));
 }
 
 /// A state lives as long as somebody holds it: the registry does not grow with every grant.

@@ -57,7 +57,7 @@ async fn t1_t2_s56_grace_and_reuse() {
     assert!(matches!(kit.refresh(&client, refresh_token(&first)).await, Err(TokenError::RefreshUnknown)));
     assert_eq!(kit.revoked_at_provider().await.len(), 1);
     assert!(kit.counts("vestibule_refresh_reuse_total{action=\"family_revoked\",provider=\"auth0\"}", 1));
-    assert!(kit.counts("vestibule_revocations_total{initiator=\"reuse\",provider=\"auth0\"}", 1));
+    assert!(kit.counts("vestibule_revocations_total{initiator=\"reuse\",outcome=\"ok\",provider=\"auth0\"}", 1));
 }
 
 /// T1: a late retry gets the token that is good by now, though its own successor was used already.

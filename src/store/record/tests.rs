@@ -173,7 +173,7 @@ impl Store for Moody {
     }
 }
 
-/// VestibuleStoreDown looks at the gauge, whether or not anybody asks for /readyz.
+/// `VestibuleStoreDown` looks at the gauge, whether or not anybody asks for /readyz.
 #[tokio::test(start_paused = true)]
 async fn the_gauge_follows_the_store_where_nobody_asks() {
     let setup = Setup::new();
