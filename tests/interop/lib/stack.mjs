@@ -142,6 +142,11 @@ export class Stack {
     return (await fetch(`${origin}/control/seen`)).json();
   }
 
+  /** Codes, verifiers and tokens that the provider and the gateway have of each other. */
+  async secretsOfProvider() {
+    return (await fetch(`${this.providerOrigin}/control/secrets`)).json();
+  }
+
   /** @param {'unavailable' | 'silent' | 'none'} kind  of trouble at the provider's token endpoint */
   async troubleProvider(kind) {
     await fetch(`${this.providerOrigin}/control/trouble/${kind}`, { method: 'POST' });

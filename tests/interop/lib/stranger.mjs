@@ -111,7 +111,7 @@ export async function signIn(resource, { person = new Person() } = {}) {
   const callback = await person.walk(request.url, REDIRECT_URI);
   const tokens = await exchange(server, client, resource, { code: callback.searchParams.get('code'), verifier: request.verifier });
   if (tokens.status !== 200) throw new Error(`token endpoint answered ${tokens.status}: ${tokens.text}`);
-  return { server, client, tokens: tokens.body, person };
+  return { server, client, tokens: tokens.body, person, request, callback };
 }
 
 function initializeRequest() {

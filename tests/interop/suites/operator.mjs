@@ -1,6 +1,6 @@
 // Whoever is on call: error pages, client messages, log, audit log and status page lead to the same story.
 
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
@@ -18,7 +18,7 @@ export async function run({ checks, openStack, dir, screenshots }) {
   const audit = join(dir, 'audit.jsonl');
   const stack = await openStack({ extra: { audit, log: { filter: 'trace', format: 'json' } } });
   const resource = `${stack.origin}/mcp`;
-  const secrets = [stack.clientSecret];
+  const secrets = [stack.clientSecret, ...rootSecrets(stack)];
 
   const signedIn = await stranger.signIn(resource);
   const { server, client, tokens } = signedIn;
@@ -31,16 +31,43 @@ export async function run({ checks, openStack, dir, screenshots }) {
 
   await goodFlow({ checks, stack, resource });
   await failedFlow({ checks, stack, server, client, resource });
-  const code = await refusedToken({ checks, stack, server, client, resource });
-  secrets.push(code);
+  secrets.push(...(await refusedToken({ checks, stack, server, client, resource })));
   await log({ checks, stack, resource, tokens });
   await auditLog({ checks, stack, audit, client, server, live: refreshed.body });
   await pages({ checks, stack, screenshots });
 
-  const everything = [stack.gateway.output, readFileSync(stack.gateway.log, 'utf8'), readFileSync(audit, 'utf8'), readFileSync(`${audit}.1`, 'utf8')];
-  for (const path of ['/metrics', '/status', '/flows', '/config', '/readyz']) everything.push(await (await fetch(`${stack.adminOrigin}${path}`)).text());
-  const leaked = secrets.filter((secret) => everything.some((text) => text.includes(secret)));
-  checks.equal(leaked.length, 0, `none of ${secrets.length} secrets is in the log at trace level, the audit log, the metrics or a page`);
+  const upstream = await stack.secretsOfProvider();
+  checks.ok(upstream.length >= 9, 'codes, verifiers, access, refresh and ID tokens of the provider are known', upstream.length);
+  secrets.push(...carried(signedIn), ...upstream);
+  const known = [...new Set(secrets.flatMap((secret) => [secret, encodeURIComponent(secret)]))];
+  const places = { output: stack.gateway.output, log: readFileSync(stack.gateway.log, 'utf8'), audit: readFileSync(audit, 'utf8') + readFileSync(`${audit}.1`, 'utf8') };
+  const ids = (await (await fetch(`${stack.adminOrigin}/flows`)).json()).map(({ id }) => id);
+  for (const path of ['/metrics', '/status', '/flows', ...ids.map((id) => `/flows/${id}`), '/config', '/readyz']) {
+    for (const accept of ['application/json', 'text/html']) {
+      const response = await fetch(`${stack.adminOrigin}${path}`, { headers: { accept } });
+      places[`${path} as ${accept}`] = await response.text();
+    }
+  }
+  checks.ok(ids.length >= 4 && places['/flows as text/html'].startsWith('<!') && places[`/flows/${ids[0]} as text/html`].includes('What happened'), 'pages and JSON of every flow are looked at', ids);
+  const leaked = known.flatMap((secret) => Object.entries(places).filter(([, text]) => text.includes(secret)).map(([place]) => `${secret.slice(0, 6)}… in ${place}`));
+  checks.equal(leaked, [], `none of ${known.length} secrets is in the log at trace level, the audit log, the metrics or a page`);
+}
+
+/** What the store keeps where no root secret is configured. */
+function rootSecrets(stack) {
+  return readdirSync(join(stack.dir, 'state'))
+    .filter((name) => name.includes('secret'))
+    .map((name) => readFileSync(join(stack.dir, 'state', name), 'utf8').trim());
+}
+
+/** What a browser and a client carry through a sign-in: verifier, state, code, cookies, the sealed form. */
+function carried({ request, callback, person }) {
+  const cookies = person.visited.flatMap((page) => page.headers.getSetCookie()).map((line) => line.split(';', 1)[0].split('=').slice(1).join('='));
+  const forms = person.visited.flatMap((page) => [...page.body.matchAll(/name="transaction" value="([^"]+)"/g)].map(([, value]) => value));
+  const urls = person.visited.map((page) => new URL(page.url).searchParams).concat(callback.searchParams);
+  const parameters = urls.flatMap((query) => ['code', 'state', 'nonce'].map((name) => query.get(name)));
+  if (forms.length === 0) throw new Error('the sealed form was not found');
+  return [request.verifier, request.state, ...parameters, ...cookies, ...forms].filter((value) => value?.length >= 16);
 }
 
 async function flows(stack, ...args) {
@@ -91,7 +118,10 @@ async function refusedToken({ checks, stack, server, client, resource }) {
   const [, id] = wrong.body.error_description.match(/\(flow ([A-Z]{8})\)$/) ?? [];
   const { output } = await flows(stack, 'show', id);
   checks.ok(wrong.body.error === 'invalid_grant' && output.includes('code_verifier does not fit'), 'a refused code leads to its flow', `${wrong.text}\n${output}`);
-  return code;
+  checks.ok(output.includes('ok, then pkce_mismatch') && output.includes('What to do:'), 'which says what was refused, and what to do', output);
+  const failures = (await (await fetch(`${stack.adminOrigin}/status`)).json()).recent_failures;
+  checks.ok(failures.some(({ outcome, newest }) => outcome === 'pkce_mismatch' && newest === id), 'it is among the recent failures', JSON.stringify(failures));
+  return [code, request.verifier, request.state];
 }
 
 async function log({ checks, stack, resource, tokens }) {

@@ -102,6 +102,8 @@ async function make(stack, resource, checks) {
 
   return {
     'sum(vestibule_auth_logins_total{outcome="ok"})': LOGIN_ATTEMPTS,
+    'sum(vestibule_auth_logins_total{outcome="denied",fault="user"})': 1,
+    'sum(vestibule_auth_logins_total)': LOGIN_ATTEMPTS + 2,
     'sum(vestibule_auth_codes_issued_total)': LOGIN_ATTEMPTS,
     'sum(vestibule_auth_authorize_requests_total{outcome="ok",client_type="dynamic"})': LOGIN_ATTEMPTS + 2,
     'sum(vestibule_auth_consents_total{action="shown"})': LOGIN_ATTEMPTS + 2,
@@ -120,7 +122,7 @@ async function make(stack, resource, checks) {
     'sum(vestibule_refresh_reuse_total{action="family_revoked"})': 1,
     'sum(vestibule_tokens_issued_total{token_type="access"})': LOGIN_ATTEMPTS + 1,
     'sum(vestibule_tokens_issued_total{token_type="refresh"})': LOGIN_ATTEMPTS + 1,
-    'sum(vestibule_revocations_total{initiator="client"})': 1,
+    'sum(vestibule_revocations_total{initiator="client",outcome="ok"})': 1,
     'sum(vestibule_revocations_total{initiator="reuse"})': 1,
     'sum(vestibule_token_verifications_total{outcome="expired"})': 1,
     'sum(vestibule_provider_requests_total{endpoint="token",result="200"})': LOGIN_ATTEMPTS + 1,
