@@ -214,7 +214,7 @@ impl Surface {
             return readers.preflight(request.headers());
         }
         let (head, incoming) = request.into_parts();
-        let mut response = match route.gate.admit(&head).await {
+        let mut response = match route.gate.admit(&head, client.ip).await {
             Ok(admitted) => {
                 let add = ForwardHeaders {
                     identity: admitted.identity,

@@ -9,6 +9,7 @@
 
 mod advice;
 mod id;
+mod remote;
 mod timeline;
 
 use std::{
@@ -22,6 +23,7 @@ use std::{
 use moka::sync::Cache;
 
 pub use id::FlowId;
+pub use remote::{Bearer, NO_TOKEN};
 pub use timeline::{Flow, Overview, Step, StepKind, Trouble};
 
 use crate::{
@@ -63,6 +65,8 @@ struct Held {
     until: Timestamp,
     /// A token of it has passed the gate.
     accepted: bool,
+    /// The provider is the authorization server; see `remote`.
+    remote: bool,
 }
 
 /// What is known when a flow begins.
@@ -126,9 +130,8 @@ impl Flows {
             state.forget(&oldest);
         }
         state.order.push_back(id.clone());
-        state
-            .flows
-            .insert(id.clone(), Held { flow, links: Vec::new(), until: now.plus(beginning.lifetime), accepted: false });
+        let until = now.plus(beginning.lifetime);
+        state.flows.insert(id.clone(), Held { flow, links: Vec::new(), until, accepted: false, remote: false });
         id
     }
 
@@ -161,11 +164,14 @@ impl Flows {
     /// Whoever comes with what has this digest belongs to the flow.
     pub fn link(&self, digest: [u8; 32], id: &FlowId) {
         let mut state = self.state();
+        if state.links.get(&digest) == Some(id) {
+            return;
+        }
         let Some(held) = state.flows.get_mut(id) else { return };
         if held.links.len() >= MOST_LINKS {
             let oldest = held.links.remove(0);
             held.links.push(digest);
-            state.links.remove(&oldest);
+            state.unlink(&oldest, id);
         } else {
             held.links.push(digest);
         }
@@ -224,7 +230,12 @@ impl Flows {
         let now = self.clock.now();
         let mut under_way = HashMap::new();
         for held in self.state().flows.values_mut().filter(|held| held.flow.is_under_way()) {
-            if now >= held.until {
+            if held.remote {
+                // No sign-in of ours: neither counted nor under way here.
+                if now >= held.until {
+                    remote::given_up(now, &mut held.flow);
+                }
+            } else if now >= held.until {
                 held.flow.end(Callback::Abandoned.as_str());
                 held.flow.add(Step::new(now, StepKind::Refused, "nobody came back from the identity provider in time"));
                 abandoned(&held.flow);
@@ -250,10 +261,17 @@ impl fmt::Debug for Flows {
 // === impl State ===
 
 impl State {
+    /// Unless it leads to another flow by now.
+    fn unlink(&mut self, digest: &[u8; 32], id: &FlowId) {
+        if self.links.get(digest) == Some(id) {
+            self.links.remove(digest);
+        }
+    }
+
     fn forget(&mut self, id: &FlowId) {
         let links = self.flows.remove(id).map(|held| held.links).unwrap_or_default();
         for link in links {
-            self.links.remove(&link);
+            self.unlink(&link, id);
         }
     }
 }

@@ -13,7 +13,7 @@ mod policy;
 mod story;
 mod verify;
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, net::IpAddr, sync::Arc, time::Instant};
 
 use http::{HeaderName, HeaderValue, request};
 
@@ -39,7 +39,7 @@ use challenge::Challenge;
 use outgoing::Composer;
 use policy::Policy;
 use story::Story;
-use verify::{Good, Verifier};
+use verify::{Bad, Good, Verifier};
 
 /// Guards one route.
 pub struct Gate {
@@ -54,7 +54,6 @@ pub struct Gate {
     people: (Arc<ProviderPlan>, PolicyPlan),
     provider: String,
     story: Story,
-    path: String,
     resource: ResourceUri,
     clock: Clock,
     metrics: ProviderMetrics,
@@ -119,6 +118,7 @@ impl Gate {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let Parts { plan, provider, issuer, keys, issued, flows, clock, metrics } = parts;
+        let is_remote = matches!(issued, Issued::ByProvider { .. });
         let policy = Policy::new(&plan.required_scopes);
         let wants_provider_token = plan.backend_authorization == BackendAuthorization::ProviderToken;
         Self {
@@ -133,22 +133,25 @@ impl Gate {
             },
             people: (provider, plan.policy.clone()),
             provider: plan.provider.clone(),
-            story: Story::new(flows, plan.path.clone()),
-            path: plan.path.clone(),
+            story: Story::new(flows, Arc::clone(&plan), is_remote),
             resource: plan.resource.clone(),
             clock,
             metrics,
         }
     }
 
-    /// Decides about a request by its head. Every method is treated alike (RS-11, W6).
+    /// Decides about a request by its head; `address` is the client's. Every method is treated alike
+    /// (RS-11, W6).
     ///
     /// # Errors
     /// [`Refusal`], which is the whole answer.
-    pub async fn admit(&self, head: &request::Parts) -> Result<Admitted, Refusal> {
+    pub async fn admit(&self, head: &request::Parts, address: IpAddr) -> Result<Admitted, Refusal> {
         let token = match bearer::token(&head.headers) {
             Ok(Some(token)) => token,
-            Ok(None) => return Err(self.refuse(Verification::Missing, self.challenge.missing())),
+            Ok(None) => {
+                self.story.missing(address);
+                return Err(self.refuse(Verification::Missing, self.challenge.missing()));
+            }
             Err(BearerError::Repeated) => {
                 let refusal = self.challenge.invalid_request("The request has more than one Authorization header");
                 return Err(self.refuse(Verification::Malformed, refusal));
@@ -159,30 +162,36 @@ impl Gate {
             }
         };
         let (now, digest) = (self.clock.now(), sha256(token.as_bytes()));
-        let verified =
-            self.verified(token, digest, now).await.map_err(|outcome| self.refuse_token(&digest, outcome))?;
+        let verified = self.verified(token, digest, address, now).await;
+        let verified = verified.map_err(|bad| self.refuse_token(&digest, address, &bad))?;
         if let Some(denied) = &verified.denied {
             self.tell_denied(&verified, denied);
-            self.story.refused(&digest, Verification::PolicyDenied, Some(&denied.reason));
+            self.story.refused(&digest, address, Verification::PolicyDenied, Some(&denied.reason));
             return Err(self.refuse(Verification::PolicyDenied, Challenge::forbidden()));
         }
         if let Some(insufficient) = &verified.insufficient {
             let needed = format!("it needs {}, the token has {}", insufficient.needed, verified.scopes);
-            self.story.refused(&digest, Verification::ScopeInsufficient, Some(&needed));
+            self.story.refused(&digest, address, Verification::ScopeInsufficient, Some(&needed));
             let refusal = self.challenge.insufficient_scope(&insufficient.needed);
             return Err(self.refuse(Verification::ScopeInsufficient, refusal));
         }
-        let admitted = self.compose(&verified, &digest, now).await?;
+        let admitted = self.compose(&verified, &digest, address, now).await?;
         self.count(Verification::Valid);
         Ok(admitted)
     }
 
     /// The token's facts, from the cache or verified now; good at `now` in either case.
-    async fn verified(&self, token: &str, digest: [u8; 32], now: Timestamp) -> Result<Arc<Verified>, Verification> {
+    async fn verified(
+        &self,
+        token: &str,
+        digest: [u8; 32],
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Arc<Verified>, Bad> {
         let known = self.cache.get(&digest).filter(|known| self.verifier.still_knows(&known.access, now));
         let verified = match known {
             Some(verified) => verified,
-            None => self.verify(token, digest, now).await?,
+            None => self.verify(token, digest, address, now).await?,
         };
         let outcome = if verified.access.is_revoked() {
             Verification::Revoked
@@ -192,10 +201,16 @@ impl Gate {
             return Ok(verified);
         };
         self.cache.remove(&digest);
-        Err(outcome)
+        Err(outcome.into())
     }
 
-    async fn verify(&self, token: &str, digest: [u8; 32], now: Timestamp) -> Result<Arc<Verified>, Verification> {
+    async fn verify(
+        &self,
+        token: &str,
+        digest: [u8; 32],
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Arc<Verified>, Bad> {
         let begun = Instant::now();
         let result = self.verifier.verify(token, now).await;
         self.metrics.verification_duration(self.verifier.credential(), begun.elapsed());
@@ -210,13 +225,19 @@ impl Gate {
             scopes,
         });
         if verified.insufficient.is_none() && verified.denied.is_none() {
-            self.story.accepted(&digest);
+            self.story.accepted(&digest, address, &verified.access);
         }
         self.cache.insert(digest, Arc::clone(&verified));
         Ok(verified)
     }
 
-    async fn compose(&self, verified: &Arc<Verified>, digest: &[u8; 32], now: Timestamp) -> Result<Admitted, Refusal> {
+    async fn compose(
+        &self,
+        verified: &Arc<Verified>,
+        digest: &[u8; 32],
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Admitted, Refusal> {
         let outgoing = self.composer.compose(verified, now).map_err(|error| {
             tracing::error!(%error, "an identity assertion could not be signed");
             Challenge::unavailable("The server cannot vouch for its callers right now")
@@ -224,7 +245,7 @@ impl Gate {
         let authorization = match (&self.provider_token, &verified.access) {
             (Some(authority), Access::Grant(grant)) => {
                 let token = authority.provider_access_token(grant).await;
-                Some(outgoing::bearer(token.map_err(|error| self.refuse_provider(digest, &error))?.expose()))
+                Some(outgoing::bearer(token.map_err(|error| self.refuse_provider(digest, address, &error))?.expose()))
             }
             _ => outgoing.authorization.clone(),
         };
@@ -257,8 +278,9 @@ impl Gate {
     }
 
     /// Which check failed is counted, but not told: only that a new token is needed.
-    fn refuse_token(&self, digest: &[u8; 32], outcome: Verification) -> Refusal {
-        self.story.refused(digest, outcome, None);
+    fn refuse_token(&self, digest: &[u8; 32], address: IpAddr, bad: &Bad) -> Refusal {
+        let outcome = bad.outcome;
+        self.story.refused(digest, address, outcome, bad.reason.as_deref());
         let refusal = match outcome {
             Verification::StoreError => Challenge::unavailable("The server cannot check access tokens right now"),
             Verification::KeysUnavailable | Verification::IntrospectionFailed => {
@@ -271,15 +293,17 @@ impl Gate {
         self.refuse(outcome, refusal)
     }
 
-    fn refuse_provider(&self, digest: &[u8; 32], error: &ProviderTokenError) -> Refusal {
+    fn refuse_provider(&self, digest: &[u8; 32], address: IpAddr, error: &ProviderTokenError) -> Refusal {
         match error {
-            ProviderTokenError::Gone | ProviderTokenError::Ended => self.refuse_token(digest, Verification::Revoked),
+            ProviderTokenError::Gone | ProviderTokenError::Ended => {
+                self.refuse_token(digest, address, &Verification::Revoked.into())
+            }
             ProviderTokenError::Unavailable => {
-                self.story.refused(digest, Verification::ProviderUnavailable, None);
+                self.story.refused(digest, address, Verification::ProviderUnavailable, None);
                 let refusal = Challenge::unavailable("The identity provider does not answer right now");
                 self.refuse(Verification::ProviderUnavailable, refusal)
             }
-            ProviderTokenError::Store(_) => self.refuse_token(digest, Verification::StoreError),
+            ProviderTokenError::Store(_) => self.refuse_token(digest, address, &Verification::StoreError.into()),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Part;
 use crate::{
     config::plan::{ProviderPlan, RoutePlan},
-    flow::{FlowId, Overview},
+    flow::{FlowId, NO_TOKEN, Overview},
 };
 
 /// What `/status` answers.
@@ -90,7 +90,7 @@ impl Failure {
     pub fn among(flows: &[Overview]) -> Vec<Self> {
         let mut failures: Vec<Self> = Vec::new();
         for flow in flows {
-            let ended = flow.outcome.as_deref().filter(|outcome| *outcome != "ok");
+            let ended = flow.outcome.as_deref().filter(|outcome| !["ok", NO_TOKEN].contains(outcome));
             for outcome in ended.into_iter().chain(flow.trouble.as_deref()) {
                 match failures.iter_mut().find(|known| known.outcome == outcome) {
                     Some(known) => known.count += 1,

@@ -36,6 +36,10 @@ fn of_sign_in(outcome: &str) -> Option<&'static str> {
             "The person did not come back from the identity provider. If many do not: does it show an error of its own? Is \
              the callback URL that `vestibule check` prints entered there?"
         }
+        "no_token" => {
+            "Nobody came back with a token. Did the client find the provider by the metadata that the 401 names? Does the \
+             provider show an error of its own, and does it register clients? `vestibule check --online` shows each step."
+        }
         "access_denied" | "denied" => {
             "The person said no, or the provider's policy did: its sign-in log has the reason."
         }

@@ -144,3 +144,61 @@ fn every_failure_comes_with_advice() {
     }
     assert!(advice::advice("ok").is_none());
 }
+
+fn at(last: u8) -> Beginning<'static> {
+    Beginning {
+        provider: "auth0",
+        address: [192, 0, 2, last].into(),
+        client_id: None,
+        resource: Some("https://g.example/mcp"),
+        lifetime: Duration::from_mins(15),
+    }
+}
+
+/// Where the provider is the authorization server: from the knock over what is refused to the first call.
+#[test]
+fn a_sign_in_elsewhere_is_a_story_too() {
+    let (flows, hand) = flows();
+    flows.knocked(&at(1), "/mcp");
+    flows.knocked(&at(1), "/mcp");
+    flows.refuse_remote(&at(1), &sha256(b"bad"), "audience_mismatch", "a call was refused");
+    let [story] = flows.newest(9).try_into().unwrap();
+    assert_eq!(story.summary(), "under way, then audience_mismatch");
+    let ada = Bearer { subject: "ada", client_id: Some("client-1") };
+    for token in [b"first", b"first", b"again"] {
+        flows.accepted_remote(&at(1), &sha256(token), ada, "/mcp");
+        hand.advance(Duration::from_hours(1));
+        flows.settle(|_| panic!("no sign-in of ours"));
+    }
+    let [story] = flows.newest(9).try_into().unwrap();
+    let flow = flows.get(&story.id).unwrap();
+    assert_eq!(kinds(&flow), [StepKind::Challenged, StepKind::Refused, StepKind::Accepted]);
+    assert_eq!((flow.outcome.as_deref(), flow.subject.as_deref()), (Some("ok"), Some("ada")));
+    assert_eq!(flow.client_id.as_deref(), Some("client-1"));
+    flows.refuse_remote(&at(2), &sha256(b"again"), "policy_denied", "a call was refused");
+    assert_eq!(flows.get(&story.id).unwrap().summary(), "ok, then policy_denied");
+    assert_eq!(flows.newest(9).len(), 1, "whoever comes with the token belongs to the story");
+}
+
+/// Whoever does not come back, or only with what is refused, is given up; nobody begins stories at will.
+#[test]
+fn nobody_who_is_sent_elsewhere_is_waited_for_for_ever() {
+    let (flows, hand) = flows();
+    for _ in 0..100 {
+        flows.knocked(&at(1), "/mcp");
+        flows.refuse_remote(&at(2), &sha256(b"bad"), "bad_signature", "a call was refused");
+    }
+    assert_eq!(flows.newest(9).len(), 2);
+    assert!(flows.settle(|_| panic!("no sign-in of ours")).is_empty(), "nor under way here");
+    hand.advance(Duration::from_mins(15));
+    assert!(flows.settle(|_| panic!("no sign-in of ours")).is_empty());
+    let ends: Vec<_> = flows.newest(9).into_iter().map(|story| story.summary()).collect();
+    assert_eq!(ends, ["bad_signature", NO_TOKEN]);
+    assert!(advice::advice(NO_TOKEN).is_some());
+    let mut v6 = at(0);
+    for last in 0..100 {
+        v6.address = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last).into();
+        flows.knocked(&v6, "/mcp");
+    }
+    assert_eq!(flows.newest(9).len(), 3, "one network, one story");
+}

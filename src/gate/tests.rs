@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// Where requests come from.
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 /// A mount with the routes `/mcp` and `/other`, and the gate of the first.
 async fn world(change: impl Fn(&mut RoutePlan)) -> (World, Gate) {
     let public_url = Url::parse("https://g.example/").unwrap();
@@ -45,7 +48,7 @@ fn telling(world: &World, route: usize, policy: PolicyPlan, flows: &Arc<Flows>) 
 
 async fn ask(gate: &Gate, token: &str) -> Result<Admitted, (StatusCode, String)> {
     let request = Request::get("/mcp").header("authorization", format!("Bearer {token}")).body(()).unwrap();
-    gate.admit(&request.into_parts().0).await.map_err(|refusal| {
+    gate.admit(&request.into_parts().0, HERE).await.map_err(|refusal| {
         let response = refusal.into_response();
         let challenge = response.headers().get(WWW_AUTHENTICATE).map(|value| value.to_str().unwrap().to_owned());
         (response.status(), challenge.unwrap_or_default())
@@ -93,7 +96,7 @@ async fn rs12_w7_only_the_header_counts() {
     let token = world.token("/mcp", "mcp").await;
     for uri in ["/mcp".to_owned(), format!("/mcp?access_token={token}")] {
         let head = Request::post(uri).body(()).unwrap().into_parts().0;
-        let response = gate.admit(&head).await.unwrap_err().into_response();
+        let response = gate.admit(&head, HERE).await.unwrap_err().into_response();
         assert_eq!(response.status(), 401);
         assert_eq!(
             response.headers()[WWW_AUTHENTICATE],
@@ -110,7 +113,7 @@ async fn s41_two_authorization_headers() {
     let token = format!("Bearer {}", world.token("/mcp", "mcp").await);
     let request =
         Request::get("/mcp").header("authorization", &token).header("authorization", &token).body(()).unwrap();
-    let response = gate.admit(&request.into_parts().0).await.unwrap_err().into_response();
+    let response = gate.admit(&request.into_parts().0, HERE).await.unwrap_err().into_response();
     assert_eq!(response.status(), 400);
     assert!(response.headers()[WWW_AUTHENTICATE].to_str().unwrap().contains("error=\"invalid_request\""));
 }

@@ -29,6 +29,14 @@ pub(super) enum Verifier {
     },
 }
 
+/// Why a token opens nothing.
+pub(super) struct Bad {
+    /// Everything but `Valid`.
+    pub(super) outcome: Verification,
+    /// For the operator; nothing of the token itself is in it.
+    pub(super) reason: Option<String>,
+}
+
 /// A good token.
 pub(super) struct Good {
     pub(super) access: Access,
@@ -67,15 +75,17 @@ impl Verifier {
     /// What a good token gives.
     ///
     /// # Errors
-    /// The outcome to count; everything but `Valid`.
-    pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Result<Good, Verification> {
+    /// [`Bad`].
+    pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Result<Good, Bad> {
         match self {
-            Self::Own { issuer, resource, keys, grants } => own(token, now, issuer, resource, keys, grants).await,
+            Self::Own { issuer, resource, keys, grants } => {
+                own(token, now, issuer, resource, keys, grants).await.map_err(Bad::from)
+            }
             Self::Provider { provider, plan, audiences, end_of_provider, clock } => {
                 let found = provider.check_access_token(plan, token, audiences).await.map_err(|error| {
                     // Clients are told nothing of it; an operator who wonders turns this on.
                     tracing::debug!(%error, "an access token of the provider is refused");
-                    error.outcome()
+                    Bad { outcome: error.outcome(), reason: Some(error.to_string()) }
                 })?;
                 let (scopes, expires_at) = (found.scopes.clone(), found.expires_at);
                 let (end_of_provider, clock) = (Arc::clone(end_of_provider), clock.clone());
@@ -92,6 +102,14 @@ impl Verifier {
             (Self::Own { .. }, Access::Grant(_)) => true,
             _ => false,
         }
+    }
+}
+
+// === impl Bad ===
+
+impl From<Verification> for Bad {
+    fn from(outcome: Verification) -> Self {
+        Self { outcome, reason: None }
     }
 }
 

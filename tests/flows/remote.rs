@@ -115,6 +115,34 @@ async fn rs20_the_providers_tokens_open_their_route_only() {
     stage.stop().await;
 }
 
+/// What can be seen here of a sign-in at the provider is a flow: the knock, what was refused and why, the first
+/// good token; and what is refused later.
+#[tokio::test]
+async fn a_sign_in_at_the_provider_is_a_flow() {
+    let stage = stage().await;
+    let flows = async || -> Value { serde_json::from_str(&stage.admin("/flows").await).unwrap() };
+    assert_eq!(flows().await, json!([]));
+    assert_eq!(http().post(&stage.resource).json(&json!({})).send().await.unwrap().status(), 401);
+    let foreign = token(&stage, &format!("{}/other", stage.origin), "mcp");
+    assert_eq!(call(&stage.resource, &foreign).await.status(), 401);
+    let good = token(&stage, &stage.resource, "mcp");
+    for _ in 0..2 {
+        assert_eq!(call(&stage.resource, &good).await.status(), 200);
+    }
+    let list = flows().await;
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+    assert_eq!((&list[0]["outcome"], &list[0]["trouble"]), (&json!("ok"), &json!("audience_mismatch")));
+    let story = stage.admin(&format!("/flows/{}", list[0]["id"].as_str().unwrap())).await;
+    let story: Value = serde_json::from_str(&story).unwrap();
+    let kinds: Vec<_> = story["steps"].as_array().unwrap().iter().map(|step| step["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["challenged", "refused", "accepted"], "{story}");
+    assert!(story["steps"][1]["text"].as_str().unwrap().contains("its audience is"), "{story}");
+    assert_eq!(story["subject"], "demo|ada");
+    assert!(story["trouble"]["advice"].as_str().unwrap().contains("`audience`"), "{story}");
+    assert!([&good, &foreign].iter().all(|token| !story.to_string().contains(token.as_str())));
+    stage.stop().await;
+}
+
 /// S54, RS-12: a token in the query is none.
 #[tokio::test]
 async fn s54_a_token_in_the_query_is_none() {

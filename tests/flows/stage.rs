@@ -304,7 +304,8 @@ impl Stage {
         serde_json::from_str(&self.admin(&format!("/flows/{id}")).await).unwrap()
     }
 
-    async fn admin(&self, path: &str) -> String {
+    /// What the admin listener answers to a program.
+    pub async fn admin(&self, path: &str) -> String {
         let url = format!("http://{}{path}", self.gateway.admin_address.unwrap());
         http().get(url).send().await.unwrap().text().await.unwrap()
     }
