@@ -27,6 +27,7 @@ pub mod parameters;
 mod pkce;
 pub mod refresh;
 pub mod registration;
+pub mod remembered;
 pub mod renewal;
 pub mod request;
 pub mod resource;
@@ -48,6 +49,7 @@ pub use grant_request::{CodeRequest, GrantRequest, RefreshRequest};
 pub use grants::{End, GrantId, GrantState, Grants};
 pub use parameters::{Duplicate, Parameters};
 pub use registration::{Registered, RegistrationError, RegistrationRequest};
+pub use remembered::{Approver, Remembered};
 pub use renewal::ProviderTokenError;
 pub use transaction::{BrowserBinding, Transaction, TransactionError};
 

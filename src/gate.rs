@@ -122,7 +122,7 @@ impl Gate {
         let policy = Policy::new(&plan.required_scopes);
         let wants_provider_token = plan.backend_authorization == BackendAuthorization::ProviderToken;
         Self {
-            challenge: Challenge::new(&plan.resource, &plan.path, policy.required()),
+            challenge: Challenge::new(&plan.resource, policy.required()),
             policy,
             cache: Cache::new(),
             composer: Composer::new(&plan, issuer.clone(), Arc::clone(&keys)),

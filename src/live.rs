@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 use crate::{
     audit,
     authority::{self, Authority, ClientDocuments, Grants},
-    config::plan::{Mode, Plan, PolicyPlan, ProviderPlan, RoutePlan},
+    config::plan::{ConsentPlan, Mode, Plan, PolicyPlan, ProviderPlan, RoutePlan},
     edge::{self, Surface},
     egress::{Egress, EgressError, Reach},
     endpoint::{self, Endpoints, ServerFacts, limiter::Limiters, memory::Memory},
@@ -583,9 +583,12 @@ impl Drop for Upstream {
 fn upstream_of(plan: &ProviderPlan) -> ProviderPlan {
     ProviderPlan {
         display_name: String::new(),
+        service_documentation: None,
         dynamic_registration: true,
-        client_id_metadata_documents: true,
+        enable_cimd: true,
         private_use_schemes: None,
+        allowed_client_redirect_uris: None,
+        consent: ConsentPlan::Always,
         clients: Vec::new(),
         policy: PolicyPlan::default(),
         routes: Vec::new(),

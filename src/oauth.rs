@@ -3,6 +3,7 @@
 pub mod client_id;
 pub mod issuer;
 pub mod jws;
+pub mod redirect_pattern;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;
@@ -10,6 +11,7 @@ pub mod scope;
 pub use client_id::ClientId;
 pub use issuer::Issuer;
 pub use jws::JwsAlgorithm;
+pub use redirect_pattern::{RedirectPattern, RedirectPatternError};
 pub use redirect_uri::{RedirectUri, RedirectUriError};
 pub use resource::ResourceUri;
 pub use scope::{Scope, ScopeError, Scopes};

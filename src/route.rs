@@ -214,7 +214,9 @@ impl Layout {
         for (path, endpoint) in own.into_iter().chain(callbacks).filter(|(_, endpoint)| is_ours(*endpoint)) {
             self.exact(&provider.path(path), mount, endpoint, &provider.name)?;
         }
-        let mut places = server_metadata_places(&provider.mount);
+        let mut places = server_metadata_places(provider.issuer.path());
+        places.extend(server_metadata_places(&provider.mount));
+        places.sort();
         places.dedup();
         for path in places {
             self.exact(&path, mount, Endpoint::ServerMetadata, &provider.name)?;
@@ -228,8 +230,10 @@ impl Layout {
             let path = route.path.trim_end_matches('/');
             let resource = Endpoint::ResourceMetadata { route: index };
             // The trailing slash: a client that was given `/mcp/` derives it so.
-            for place in [format!("{RESOURCE_METADATA}{path}"), format!("{RESOURCE_METADATA}{path}/")] {
-                self.unless_taken(&place, mount, resource, &route.id);
+            for path in [route.resource.path(), path] {
+                for place in [format!("{RESOURCE_METADATA}{path}"), format!("{RESOURCE_METADATA}{path}/")] {
+                    self.unless_taken(&place, mount, resource, &route.id);
+                }
             }
             for place in server_metadata_places(path) {
                 self.unless_taken(&place, mount, Endpoint::ServerMetadata, &route.id);

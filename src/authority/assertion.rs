@@ -86,7 +86,7 @@ impl Claims {
         let now = Duration::from_secs(now.0).as_secs_f64();
         let skew = SKEW.as_secs_f64();
         // AX-3: clients name the issuer, with or without a slash, or the token endpoint.
-        let us = [issuer.as_str().to_owned(), issuer.endpoint("/"), issuer.endpoint("/token")];
+        let us = [issuer.to_string(), format!("{issuer}/"), issuer.endpoint("/token")];
         let audience = match &self.aud {
             Audience::One(one) => us.contains(one),
             Audience::Many(many) => many.iter().any(|one| us.contains(one)),

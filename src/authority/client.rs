@@ -42,6 +42,8 @@ pub struct Client {
     pub name: String,
     /// Where it may be answered.
     pub redirect_uris: Vec<RedirectUri>,
+    /// Where it would like to be answered too, and may not.
+    pub(super) refused_redirect_uris: Vec<RedirectUri>,
     /// No consent page for it.
     pub skip_consent: bool,
     /// How it proves who it is at the token endpoint.
@@ -61,6 +63,15 @@ pub(super) enum ClientAuthentication {
     DerivedSecret,
     /// `private_key_jwt` with the keys of its document.
     PrivateKeyJwt(ClientKeys),
+}
+
+/// Why a client may not be answered where it wants to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotCovered {
+    /// It did not register that address, or nobody could.
+    Unregistered,
+    /// It did, and the operator does not allow it.
+    NotAllowed,
 }
 
 /// Why a client could not be found.
@@ -93,9 +104,15 @@ impl ClientKind {
 impl Client {
     /// The redirect URI of a request, if it is one of the client's: exactly the same text, or on
     /// loopback the same but for the port (AS-42).
-    pub fn covers(&self, requested: &str) -> Option<RedirectUri> {
-        let requested = RedirectUri::parse(requested).ok()?;
-        self.redirect_uris.iter().any(|registered| requested.is_covered_by(registered)).then_some(requested)
+    pub(super) fn covers(&self, requested: &str, plan: &ProviderPlan) -> Result<RedirectUri, NotCovered> {
+        let requested = RedirectUri::parse(requested).map_err(|_| NotCovered::Unregistered)?;
+        let is_one_of = |uris: &[RedirectUri]| uris.iter().any(|registered| requested.is_covered_by(registered));
+        if is_one_of(&self.redirect_uris) {
+            // What was registered without a port may be asked for at one that is not allowed.
+            let allowed = may_be_answered(plan, self.kind, &requested);
+            return if allowed { Ok(requested) } else { Err(NotCovered::NotAllowed) };
+        }
+        Err(if is_one_of(&self.refused_redirect_uris) { NotCovered::NotAllowed } else { NotCovered::Unregistered })
     }
 
     /// Whether all its redirect URIs lead to the person's own machine (D-7).
@@ -109,19 +126,20 @@ impl Client {
             kind: ClientKind::Static,
             name: client.name.clone(),
             redirect_uris: client.redirect_uris.clone(),
+            refused_redirect_uris: Vec::new(),
             skip_consent: client.skip_consent,
             authentication: client.secret.clone().map_or(ClientAuthentication::None, ClientAuthentication::Secret),
             refresh: true,
         }
     }
 
-    fn from_document(document: &ClientIdDocument, plan: &ProviderPlan) -> Self {
-        let redirect_uris = document.redirect_uris.iter().filter(|uri| scheme_is_allowed(plan, uri)).cloned().collect();
+    fn from_document(document: &ClientIdDocument) -> Self {
         Self {
             id: document.client_id.clone(),
             kind: ClientKind::Document,
             name: document.client_name.clone(),
-            redirect_uris,
+            redirect_uris: document.redirect_uris.clone(),
+            refused_redirect_uris: Vec::new(),
             skip_consent: false,
             refresh: document.refresh,
             authentication: document
@@ -129,6 +147,14 @@ impl Client {
                 .clone()
                 .map_or(ClientAuthentication::None, ClientAuthentication::PrivateKeyJwt),
         }
+    }
+
+    /// Sets apart what this client may not have, though it registered it: rules may have changed since.
+    fn held_against(mut self, plan: &ProviderPlan) -> Self {
+        let (allowed, refused) = self.redirect_uris.into_iter().partition(|uri| may_be_registered(plan, uri));
+        self.redirect_uris = allowed;
+        self.refused_redirect_uris = refused;
+        self
     }
 }
 
@@ -149,13 +175,12 @@ impl Authority {
         if !self.plan.dynamic_registration {
             return Err(ClientError::Unknown);
         }
-        let mut client = registration::open(&self.sealer, &self.plan.issuer, id).ok_or(ClientError::Unknown)?;
-        client.redirect_uris.retain(|uri| scheme_is_allowed(&self.plan, uri));
-        Ok(client)
+        let client = registration::open(&self.sealer, &self.plan.issuer, id).ok_or(ClientError::Unknown)?;
+        Ok(client.held_against(&self.plan))
     }
 
     async fn document_client(&self, id: &ClientId) -> Result<Client, ClientError> {
-        if !self.plan.client_id_metadata_documents {
+        if !self.plan.enable_cimd {
             return Err(ClientError::Unknown);
         }
         let found = self.documents.get(id).await.map_err(ClientError::Document);
@@ -180,11 +205,30 @@ impl Authority {
                 self.metrics.all().rate_limited(Limiter::DocumentFetch);
             }
         }
-        found.map(|found| Client::from_document(&found.document, &self.plan))
+        found.map(|found| Client::from_document(&found.document).held_against(&self.plan))
     }
 }
 
-/// Whether clients that nobody vouches for may be answered there: AS-41, U3.
+/// Whether a client that nobody vouches for may register this redirect URI: AS-41, S12, U3.
+pub(super) fn may_be_registered(plan: &ProviderPlan, uri: &RedirectUri) -> bool {
+    scheme_is_allowed(plan, uri)
+        && plan
+            .allowed_client_redirect_uris
+            .as_ref()
+            .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.allows_to_register(uri)))
+}
+
+/// Whether a browser may be sent there for a client of this kind, as the rules are now. Those of the
+/// configuration are answered where their `redirect_uris` say.
+pub(super) fn may_be_answered(plan: &ProviderPlan, kind: ClientKind, uri: &RedirectUri) -> bool {
+    kind == ClientKind::Static
+        || (scheme_is_allowed(plan, uri)
+            && plan
+                .allowed_client_redirect_uris
+                .as_ref()
+                .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.allows(uri))))
+}
+
 pub(super) fn scheme_is_allowed(plan: &ProviderPlan, uri: &RedirectUri) -> bool {
     let scheme = uri.as_str().split(':').next().unwrap_or_default();
     !uri.is_private_use()

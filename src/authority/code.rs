@@ -128,7 +128,7 @@ impl Authority {
         }
         // The configuration, or the client's document, may have changed since (D-6).
         let client = self.client(&transaction.client_id).await.map_err(|_| IssueError::ClientGone)?;
-        client.covers(transaction.redirect_uri.as_str()).ok_or(IssueError::ClientGone)?;
+        client.covers(transaction.redirect_uri.as_str(), &self.plan).map_err(|_| IssueError::ClientGone)?;
         let route = self.plan.route(&transaction.resource).ok_or(IssueError::ResourceGone)?;
         policy::check_all(&self.plan, Some(&route.policy), &identity)
             .inspect_err(|denied| self.metrics.denied(denied.kind))?;

@@ -1,5 +1,4 @@
-//! What a person reads before approving (D-1, D-3, D-7, AS-30). No approval is remembered: every
-//! authorization request of a client that the operator does not vouch for is asked about.
+//! What a person reads before approving (D-1, D-3, D-7, AS-30).
 
 use url::Url;
 

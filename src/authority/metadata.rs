@@ -19,7 +19,7 @@ impl Authority {
         let mut scopes = self.plan.valid_scopes.to_vec();
         scopes.push(Scope::OFFLINE_ACCESS.to_owned());
         let mut methods = vec!["none", "client_secret_post", "client_secret_basic"];
-        if self.plan.client_id_metadata_documents {
+        if self.plan.enable_cimd {
             methods.push("private_key_jwt");
         }
         let mut metadata = json!({
@@ -36,7 +36,7 @@ impl Authority {
             "token_endpoint_auth_methods_supported": methods,
             "revocation_endpoint_auth_methods_supported": methods,
             "authorization_response_iss_parameter_supported": true,
-            "client_id_metadata_document_supported": self.plan.client_id_metadata_documents,
+            "client_id_metadata_document_supported": self.plan.enable_cimd,
             // We issue no ID tokens; clients that follow OpenID Connect Discovery want these all
             // the same, RS256 among the algorithms.
             "subject_types_supported": ["public"],
@@ -44,10 +44,13 @@ impl Authority {
             // Its default is true.
             "request_uri_parameter_supported": false,
         });
+        if let Some(page) = &self.plan.service_documentation {
+            set(&mut metadata, "service_documentation", page.as_str().into());
+        }
         if self.plan.dynamic_registration {
             set(&mut metadata, "registration_endpoint", issuer.endpoint("/register").into());
         }
-        if self.plan.client_id_metadata_documents {
+        if self.plan.enable_cimd {
             let algorithms = JwsAlgorithm::ALL.map(JwsAlgorithm::as_str).to_vec();
             set(&mut metadata, "token_endpoint_auth_signing_alg_values_supported", algorithms.clone().into());
             set(&mut metadata, "revocation_endpoint_auth_signing_alg_values_supported", algorithms.into());

@@ -78,6 +78,9 @@ pub enum RegistrationError {
     /// A private-use scheme that the operator did not allow.
     #[error("a redirect URI was refused: its scheme is not on this server's list")]
     SchemeNotAllowed,
+    /// Covered by none of the operator's patterns.
+    #[error("a redirect URI was refused: this server answers clients at addresses on its operator's list only")]
+    NotAllowed,
     /// `web` clients are reached by https only (OpenID Connect Registration section 2).
     #[error("a client of application_type web needs https redirect URIs; register as native")]
     NotForWeb,
@@ -217,6 +220,7 @@ impl RegistrationError {
             | Self::TooManyRedirectUris
             | Self::RedirectUri(_)
             | Self::SchemeNotAllowed
+            | Self::NotAllowed
             | Self::NotForWeb => "invalid_redirect_uri",
             Self::SwitchedOff => "access_denied",
             Self::NotAnObject | Self::GrantTypes | Self::ResponseTypes | Self::TooLong => "invalid_client_metadata",
@@ -260,6 +264,9 @@ impl Authority {
         let redirect_uris = request.redirect_uris()?;
         if !redirect_uris.iter().all(|uri| client::scheme_is_allowed(&self.plan, uri)) {
             return Err(RegistrationError::SchemeNotAllowed);
+        }
+        if !redirect_uris.iter().all(|uri| client::may_be_registered(&self.plan, uri)) {
+            return Err(RegistrationError::NotAllowed);
         }
         let application_type = request.application_type(&redirect_uris)?;
         let grant_types = request.grant_types()?;
@@ -314,6 +321,7 @@ pub(super) fn open(sealer: &Sealer, issuer: &Issuer, id: &ClientId) -> Option<Cl
         kind: ClientKind::Dynamic,
         name: metadata.name.unwrap_or(host),
         redirect_uris: metadata.redirect_uris,
+        refused_redirect_uris: Vec::new(),
         skip_consent: false,
         authentication: if metadata.salt.is_some() {
             ClientAuthentication::DerivedSecret

@@ -3,10 +3,10 @@
 use super::{
     Authority,
     answer::{AnswerOutcome, ClientAnswer},
-    client::{Client, ClientError, ClientKind},
+    client::{Client, ClientError, ClientKind, NotCovered},
     error::{AuthorizeError, PageError, Refused, RequestError},
     parameters::Parameters,
-    pkce, resource, scope,
+    pkce, remembered, resource, scope,
     transaction::{BrowserBinding, MAX_TRANSACTION, Transaction},
 };
 use crate::{
@@ -76,11 +76,14 @@ impl Authority {
         let refused = |reason| page(reason, client.kind);
         let redirect_uri = parameters.get("redirect_uri").map_err(|error| refused(error.into()))?;
         let redirect_uri = redirect_uri.ok_or_else(|| refused(PageError::RedirectUriMissing))?;
-        let redirect_uri = client.covers(redirect_uri).ok_or_else(|| {
-            let mut registered: Vec<String> = client.redirect_uris.iter().map(RedirectUri::display_host).collect();
-            registered.sort();
-            registered.dedup();
-            refused(PageError::RedirectUriMismatch { registered })
+        let redirect_uri = client.covers(redirect_uri, &self.plan).map_err(|reason| match reason {
+            NotCovered::NotAllowed => refused(PageError::RedirectUriNotAllowed),
+            NotCovered::Unregistered => {
+                let mut registered: Vec<String> = client.redirect_uris.iter().map(RedirectUri::display_host).collect();
+                registered.sort();
+                registered.dedup();
+                refused(PageError::RedirectUriMismatch { registered })
+            }
         })?;
         let state = parameters.get("state").map_err(|error| refused(error.into()))?.map(str::to_owned);
         if state.as_ref().is_some_and(|state| state.len() > MAX_STATE) {
@@ -128,7 +131,8 @@ impl Authority {
             client_kind: to.client.kind,
             client_name: to.client.name.clone(),
             client_is_local: to.client.is_local_only(),
-            skip_consent: to.client.skip_consent,
+            client_redirect_uris: remembered::redirect_uris(&to.client),
+            skip_consent: to.client.skip_consent || !self.plan.consent.asks(),
             redirect_uri: to.redirect_uri.clone(),
             resource: route.resource.clone(),
             scopes: granted.scopes,

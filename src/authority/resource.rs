@@ -86,7 +86,9 @@ fn find(plan: &ProviderPlan, value: &str) -> Result<Arc<RoutePlan>, TargetError>
         return Ok(Arc::clone(route));
     }
     let route = only(plan).ok_or(TargetError::Unknown)?;
-    let general = is_origin_of(&wanted, &route.resource) || wanted.as_str() == plan.issuer.as_str();
+    let general = is_origin_of(&wanted, &route.resource)
+        || wanted.as_str() == plan.issuer.as_str()
+        || wanted.as_str() == plan.issuer.endpoint("");
     if general { Ok(Arc::clone(route)) } else { Err(TargetError::Unknown) }
 }
 

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     config::plan::{
-        BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, Mode, PolicyPlan, ProtocolPlan, RoutePlan,
-        SigningAlgorithm, StaticClient,
+        BackendAuthorization, BackendPlan, ConsentPlan, IdentityHeaders, Lifetimes, Mode, PolicyPlan, ProtocolPlan,
+        RoutePlan, SigningAlgorithm, StaticClient,
     },
     identity::Identity,
     metrics::Metrics,
@@ -413,6 +413,7 @@ pub(super) fn plan() -> ProviderPlan {
         display_name: "Auth0".into(),
         mount: "/".into(),
         issuer: Issuer::new(&public_url, "/"),
+        service_documentation: None,
         config_url: Some(Url::parse("https://idp.example/.well-known/openid-configuration").unwrap()),
         protocol: ProtocolPlan::default(),
         choice: Vec::new(),
@@ -430,8 +431,10 @@ pub(super) fn plan() -> ProviderPlan {
         extra_token_params: Vec::new(),
         offline_access: true,
         dynamic_registration: true,
-        client_id_metadata_documents: true,
+        enable_cimd: true,
         private_use_schemes: None,
+        allowed_client_redirect_uris: None,
+        consent: ConsentPlan::Always,
         clients: vec![
             static_client("desk", None),
             static_client("server", Some("s3cr+t%:x")),
@@ -444,6 +447,7 @@ pub(super) fn plan() -> ProviderPlan {
             refresh_token: Duration::from_hours(24 * 30),
             grant: Duration::from_hours(24 * 365),
             refresh_grace: Duration::from_mins(1),
+            consent: Duration::from_hours(24 * 30),
         },
         timeout: Duration::from_secs(10),
         allow_insecure_http: false,

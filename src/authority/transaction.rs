@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Authority,
     answer::{AnswerError, AnswerOutcome, ClientAnswer},
-    client::ClientKind,
+    client::{self, ClientKind},
 };
 use crate::{
     oauth::{ClientId, RedirectUri, ResourceUri, Scopes},
@@ -34,7 +34,10 @@ pub struct Transaction {
     pub client_name: String,
     /// All of the client's redirect URIs lead to the person's own machine.
     pub client_is_local: bool,
-    /// The operator vouches for the client: no consent page.
+    /// Stands for all redirect URIs of the client.
+    #[serde(default)]
+    pub(super) client_redirect_uris: String,
+    /// The operator vouches for the client, or wants nobody asked: no consent page.
     pub skip_consent: bool,
     /// Where the answer goes, exactly as the client wrote it.
     pub redirect_uri: RedirectUri,
@@ -158,6 +161,12 @@ impl Authority {
             return Err(TransactionError::Expired);
         }
         Ok(transaction)
+    }
+
+    /// Whether the client may still be answered where it asked for: the configuration may have changed
+    /// since. Without it nobody is sent there, not even with an error.
+    pub fn may_be_answered(&self, transaction: &Transaction) -> bool {
+        client::may_be_answered(&self.plan, transaction.client_kind, &transaction.redirect_uri)
     }
 
     /// The answer to a client whose request ended without a code: the person or the provider said

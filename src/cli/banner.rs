@@ -38,22 +38,22 @@ fn write(text: &mut String, plan: &Plan) -> fmt::Result {
         StoragePlan::Memory => line(text, 0, "storage", "memory (lost at the end of the process)")?,
         StoragePlan::Embedded { path } => line(text, 0, "storage", &path.display().to_string())?,
     }
-    plan.providers.iter().try_for_each(|provider| write_provider(text, &origin, provider))
+    plan.providers.iter().try_for_each(|provider| write_provider(text, provider))
 }
 
-fn write_provider(text: &mut String, origin: &str, provider: &Arc<ProviderPlan>) -> fmt::Result {
+fn write_provider(text: &mut String, provider: &Arc<ProviderPlan>) -> fmt::Result {
     let kind = if provider.is_choice() { "choice" } else { "provider" };
     writeln!(text, "\n{kind} {} (\"{}\") at {}", provider.name, provider.display_name, provider.mount)?;
     match provider.mode {
-        Mode::Proxy => write_application(text, origin, provider)?,
+        Mode::Proxy => write_application(text, provider)?,
         Mode::Remote => {
             line(text, 2, "tokens from", &format!("{}  <- clients register and sign in there", provider.source()))?;
         }
     }
-    provider.routes.iter().try_for_each(|route| write_route(text, origin, route))
+    provider.routes.iter().try_for_each(|route| write_route(text, route))
 }
 
-fn write_application(text: &mut String, origin: &str, provider: &Arc<ProviderPlan>) -> fmt::Result {
+fn write_application(text: &mut String, provider: &Arc<ProviderPlan>) -> fmt::Result {
     for member in &provider.choice {
         writeln!(text, "  choose {} (\"{}\")", member.name, member.display_name)?;
         write_identity_provider(text, 4, member)?;
@@ -62,8 +62,7 @@ fn write_application(text: &mut String, origin: &str, provider: &Arc<ProviderPla
         write_identity_provider(text, 2, provider)?;
     }
     line(text, 2, "issuer", provider.issuer.as_str())?;
-    let mount = provider.mount.trim_end_matches('/');
-    line(text, 2, "metadata", &format!("{origin}/.well-known/oauth-authorization-server{mount}"))
+    line(text, 2, "metadata", &provider.issuer.metadata_url())
 }
 
 fn write_identity_provider(text: &mut String, indent: usize, provider: &ProviderPlan) -> fmt::Result {
@@ -78,12 +77,11 @@ fn write_identity_provider(text: &mut String, indent: usize, provider: &Provider
     line(text, indent, "sign-in from", provider.source())
 }
 
-fn write_route(text: &mut String, origin: &str, route: &RoutePlan) -> fmt::Result {
+fn write_route(text: &mut String, route: &RoutePlan) -> fmt::Result {
     writeln!(text, "  route {}", route.path)?;
     line(text, 4, "clients use", route.resource.as_str())?;
     line(text, 4, "backend", route.backend.url.as_str())?;
-    let path = route.path.trim_end_matches('/');
-    line(text, 4, "metadata", &format!("{origin}/.well-known/oauth-protected-resource{path}"))
+    line(text, 4, "metadata", &route.resource.metadata_url())
 }
 
 fn line(text: &mut String, indent: usize, label: &str, value: &str) -> fmt::Result {

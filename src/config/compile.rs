@@ -6,7 +6,9 @@
 mod access_tokens;
 mod application;
 mod choice;
+mod clients;
 mod endpoints;
+mod identifiers;
 mod identity;
 mod lifetimes;
 mod mounted;
@@ -65,9 +67,10 @@ fn plan(document: &Document, report: &mut Report<'_>) -> Option<Plan> {
             .help("write `providers:` with a name, `config_url`, `client_id` and `routes` below it, or set VESTIBULE_PROVIDERS");
     }
     let providers = providers(document, public_url.as_ref(), listen, report)?;
+    let public_url = public_url?;
     Some(Plan {
-        public_url: public_url?,
-        allowed_hosts,
+        allowed_hosts: identifiers::hosts(allowed_hosts, &providers, &public_url),
+        public_url,
         listen,
         admin_listen,
         tls,
@@ -105,6 +108,8 @@ fn providers(
     drafts.extend(whole);
     let mut drafts: Vec<Draft> = document.providers.keys().filter_map(|name| drafts.remove(name.as_str())).collect();
     overlap::check(drafts.iter().filter_map(|draft| draft.claims.as_ref()), report);
+    let mounted = drafts.iter().filter(|draft| draft.claims.is_some());
+    identifiers::check(mounted.filter_map(|draft| draft.plan.as_ref()), report);
     let is_complete = drafts.iter().all(|draft| draft.plan.is_some());
     drafts.retain(|draft| draft.claims.is_some());
     is_complete.then(|| drafts.into_iter().filter_map(|draft| draft.plan.map(Arc::new)).collect())

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     origin::child,
     plan::{
-        AccessTokenPlan, AuditPlan, BackendAuthorization, BackendPlan, ClaimRule, ClientAuthMethod, IdentityHeaders,
-        IntrospectionPlan, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode, People, Plan, PolicyPlan, ProviderPlan,
-        RoutePlan, SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
+        AccessTokenPlan, AuditPlan, BackendAuthorization, BackendPlan, ClaimRule, ClientAuthMethod, ConsentPlan,
+        IdentityHeaders, IntrospectionPlan, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode, People, Plan, PolicyPlan,
+        ProviderPlan, RoutePlan, SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
     },
 };
 use crate::{oauth::RedirectUri, secret::Secret};
@@ -253,6 +253,7 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan, is_member: bool) {
         display_name,
         mount,
         issuer,
+        service_documentation,
         config_url,
         protocol,
         choice,
@@ -270,8 +271,10 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan, is_member: bool) {
         extra_token_params,
         offline_access,
         dynamic_registration,
-        client_id_metadata_documents,
+        enable_cimd,
         private_use_schemes,
+        allowed_client_redirect_uris,
+        consent,
         clients,
         lifetimes,
         timeout,
@@ -318,12 +321,24 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan, is_member: bool) {
     section.fact("mount", mount);
     // `issuer` is the provider's own.
     section.fact("issuer_url", issuer);
+    section.maybe("service_documentation_url", service_documentation.as_ref());
     section.fact("dynamic_registration", dynamic_registration);
-    section.fact("client_id_metadata_documents", client_id_metadata_documents);
+    section.fact("enable_cimd", enable_cimd);
     match private_use_schemes {
         Some(schemes) => section.list("private_use_schemes", schemes),
         None => section.fact("private_use_schemes", "any"),
     }
+    match allowed_client_redirect_uris {
+        Some(patterns) => section.list("allowed_client_redirect_uris", patterns),
+        None => section.fact("allowed_client_redirect_uris", "any that is registered"),
+    }
+    let consent = match consent {
+        ConsentPlan::Always => "true",
+        ConsentPlan::Remember => "remember",
+        ConsentPlan::External => "external",
+        ConsentPlan::Off => "false",
+    };
+    section.fact("require_authorization_consent", consent);
     for plan in clients {
         client(&mut section.below(&format!("clients[{}]", plan.client_id)), plan);
     }
@@ -388,13 +403,14 @@ fn policy(section: &mut Section<'_>, plan: &PolicyPlan) {
 }
 
 fn lifetimes(section: &mut Section<'_>, plan: Lifetimes) {
-    let Lifetimes { transaction, code, access_token, refresh_token, grant, refresh_grace } = plan;
+    let Lifetimes { transaction, code, access_token, refresh_token, grant, refresh_grace, consent } = plan;
     section.span("transaction", transaction);
     section.span("code", code);
     section.span("access_token", access_token);
     section.span("refresh_token", refresh_token);
     section.span("grant", grant);
     section.span("refresh_grace", refresh_grace);
+    section.span("consent", consent);
 }
 
 fn client(section: &mut Section<'_>, plan: &StaticClient) {

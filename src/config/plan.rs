@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::{
-    oauth::{ClientId, Issuer, RedirectUri, ResourceUri, Scopes},
+    oauth::{ClientId, Issuer, RedirectPattern, RedirectUri, ResourceUri, Scopes},
     secret::Secret,
 };
 
@@ -151,6 +151,8 @@ pub struct ProviderPlan {
     pub mount: String,
     /// Our issuer for this mount.
     pub issuer: Issuer,
+    /// A page for people who write clients.
+    pub service_documentation: Option<Url>,
     /// The provider's discovery document; `None`: `protocol.endpoints` has at least the
     /// authorization and the token endpoint.
     pub config_url: Option<Url>,
@@ -191,10 +193,14 @@ pub struct ProviderPlan {
     /// Clients may register themselves (RFC 7591).
     pub dynamic_registration: bool,
     /// Clients may be described by client ID metadata documents.
-    pub client_id_metadata_documents: bool,
+    pub enable_cimd: bool,
     /// Redirect URI schemes of applications (`cursor`) that dynamic clients may use; `None`: all
     /// that are not dangerous.
     pub private_use_schemes: Option<Vec<String>>,
+    /// Where clients that nobody vouches for may be answered; `None`: wherever they registered.
+    pub allowed_client_redirect_uris: Option<Vec<RedirectPattern>>,
+    /// Whether people are asked before a client may act for them.
+    pub consent: ConsentPlan,
     /// Clients written in the configuration.
     pub clients: Vec<StaticClient>,
     /// How long what we hand out lives.
@@ -218,6 +224,19 @@ pub enum Mode {
     Proxy,
     /// The provider does: clients register there and show its tokens here.
     Remote,
+}
+
+/// Whether people are asked before a client may act for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsentPlan {
+    /// At every authorization request.
+    Always,
+    /// Once, as long as the browser remembers and nothing changes.
+    Remember,
+    /// Somewhere else, before they come here.
+    External,
+    /// Never.
+    Off,
 }
 
 /// How access tokens of the provider are checked.
@@ -275,6 +294,8 @@ pub struct Lifetimes {
     pub grant: Duration,
     /// After a rotation, how long the previous refresh token still gets the same successor.
     pub refresh_grace: Duration,
+    /// With [`ConsentPlan::Remember`], how long a browser remembers an approval.
+    pub consent: Duration,
 }
 
 /// A client that needs no registration.
@@ -369,6 +390,15 @@ impl Plan {
     /// Whether clients reach us by https, so that cookies can be `Secure`.
     pub fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"
+    }
+}
+
+// === impl ConsentPlan ===
+
+impl ConsentPlan {
+    /// Whether there is a consent page.
+    pub const fn asks(self) -> bool {
+        matches!(self, Self::Always | Self::Remember)
     }
 }
 

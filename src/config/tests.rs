@@ -41,7 +41,7 @@ fn a_minimal_configuration_is_completed() {
     assert_eq!(provider.callback_url.as_str(), "https://mcp.example.com/auth/callback");
     assert_eq!(provider.required_scopes.to_string(), "openid");
     assert_eq!(provider.valid_scopes.to_string(), "openid");
-    assert!(provider.offline_access && provider.dynamic_registration && provider.client_id_metadata_documents);
+    assert!(provider.offline_access && provider.dynamic_registration && provider.enable_cimd);
     assert!(!provider.allow_insecure_http);
     assert_eq!(provider.lifetimes.access_token, Duration::from_mins(15));
     let route = &provider.routes[0];

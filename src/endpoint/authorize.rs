@@ -3,19 +3,20 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::{
     Asked, Mount,
     answer::{self, Answer, Referrer},
-    consent,
+    consent::{self, Approved},
     cookies::Jar,
     limiter::Limited,
     problem::{Problem, target},
+    same_origin,
 };
 use crate::{
     authority::{AuthorizeError, BrowserBinding, Parameters, Transaction},
-    flow::StepKind,
+    flow::{FlowId, StepKind},
     metrics::outcome::{Authorize, ClientType, Consent, Limiter},
     oauth::Scope,
     page::{
@@ -51,31 +52,71 @@ async fn begun(
         return limited_page(mount, asked, parameters, client_type, limited);
     }
     let flow = mount.flow_begins(asked, parameters, transaction);
-    if let Some(provider) = mount.only_provider().filter(|_| !transaction.needs_consent()) {
-        return match consent::begin_login(mount, provider, jar, transaction, Some(&flow)).await {
-            Ok(approval) => {
-                mount.metrics.authorize(client_type, Authorize::Ok);
-                approval.answer()
+    let approved = if transaction.needs_consent() {
+        approved_before(mount, asked, parameters, jar, transaction)
+    } else {
+        Some(Approved::Unasked)
+    };
+    let (Some(provider), Some(approved)) = (mount.only_provider(), approved) else {
+        mount.metrics.authorize(client_type, Authorize::Ok);
+        let mut answer = ask(mount, transaction, Some(&flow));
+        answer::set_cookies(&mut answer, browser_cookie(mount, browser));
+        return answer;
+    };
+    let is_remembered = matches!(approved, Approved::Before(_));
+    match consent::begin_login(mount, provider, jar, transaction, approved, Some(&flow)).await {
+        Ok(approval) => {
+            mount.metrics.authorize(client_type, Authorize::Ok);
+            if is_remembered {
+                mount.metrics.consent(Consent::Remembered);
+                mount.consent_remembered(Some(&flow), transaction);
             }
-            Err(error) => error.problem(mount, provider).of(Some(&flow)).answer(mount, &asked.headers),
-        };
+            let mut answer = approval.answer();
+            // If somebody else signs in, they are asked, and then the request has to be this browser's.
+            answer::set_cookies(&mut answer, browser_cookie(mount, browser).filter(|_| is_remembered));
+            answer
+        }
+        Err(error) => error.problem(mount, provider).of(Some(&flow)).answer(mount, &asked.headers),
     }
-    mount.metrics.authorize(client_type, Authorize::Ok);
+}
+
+fn browser_cookie(mount: &Mount, browser: &BrowserBinding) -> Option<HeaderValue> {
+    mount.cookies().set_browser(browser, mount.plan.lifetimes.transaction)
+}
+
+/// Who approved the same before in this browser, and would be asked again for nothing (B4). Never when
+/// another site led the browser here: it could do so without the person's will, and a click is what it
+/// cannot do.
+fn approved_before(
+    mount: &Mount,
+    asked: &Asked,
+    parameters: &Parameters,
+    jar: &Jar,
+    transaction: &Transaction,
+) -> Option<Approved> {
+    let prompt = parameters.get("prompt").ok().flatten().unwrap_or_default();
+    let wants_page = prompt.split(' ').any(|wish| wish == "consent");
+    if wants_page || !mount.authority.remembers() || !same_origin::is_opened_by_the_person(&asked.headers) {
+        return None;
+    }
+    let sealed = mount.cookies().consents(jar, mount.plan.issuer.as_str())?;
+    let remembered = mount.authority.open_remembered(sealed);
+    mount.authority.approver(&remembered, transaction).map(Approved::Before)
+}
+
+/// The page that asks what is to be asked, with the request sealed anew.
+pub(super) fn ask(mount: &Mount, transaction: &Transaction, flow: Option<&FlowId>) -> Answer {
     let sealed = mount.authority.seal_transaction(transaction);
-    mount.carry(Some(&flow), &sealed);
+    mount.carry(flow, &sealed);
     let ways = ways(mount);
-    let mut answer = if transaction.needs_consent() {
+    if transaction.needs_consent() {
         mount.metrics.consent(Consent::Shown);
-        let text = "the person was asked whether the client may sign in for them";
-        mount.step(Some(&flow), StepKind::ConsentShown, text);
+        mount.step(flow, StepKind::ConsentShown, "the person was asked whether the client may sign in for them");
         consent_page(mount, transaction, &sealed, &ways)
     } else {
-        mount.step(Some(&flow), StepKind::ChoiceShown, "the person was asked where to sign in");
+        mount.step(flow, StepKind::ChoiceShown, "the person was asked where to sign in");
         choice_page(mount, transaction, &sealed, &ways)
-    };
-    let cookie = mount.cookies().set_browser(browser, mount.plan.lifetimes.transaction);
-    answer::set_cookies(&mut answer, cookie);
-    answer
+    }
 }
 
 /// What people choose from. While nothing is ready everything can be tried: whoever chooses it makes
@@ -132,6 +173,9 @@ fn consent_page(mount: &Mount, transaction: &Transaction, sealed: &str, ways: &[
         provider_by_http: provider_by_http(mount),
         action: &mount.plan.path("/consent"),
         transaction: sealed,
+        // Where there is a choice, this page is where people choose: it is always shown.
+        remembered_for: Some(mount.plan.lifetimes.consent)
+            .filter(|_| mount.authority.remembers() && !mount.plan.is_choice()),
     }
     .page();
     answer::page(StatusCode::OK, page, Referrer::OurselvesOnly)

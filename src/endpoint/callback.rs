@@ -11,12 +11,13 @@ use http::HeaderValue;
 use super::{
     Asked, Mount,
     answer::{self, Answer},
-    consent::PendingLogin,
+    authorize,
+    consent::{Approved, PendingLogin},
     cookies::Jar,
     problem::Problem,
 };
 use crate::{
-    authority::{AnswerError, ClientAnswer, Duplicate, IssueError, Parameters},
+    authority::{AnswerError, ClientAnswer, Duplicate, IssueError, Parameters, Transaction},
     metrics::outcome::{Callback, Denial},
     provider::{CallbackParameters, LoginError, Provider, tokens::GivenBy},
     seal::Purpose,
@@ -32,6 +33,8 @@ enum End {
     Client(ClientAnswer),
     /// A person reads about it; the client cannot be told, or there is nothing to tell.
     Person(Box<Problem>),
+    /// Not the person who approved before: they are asked themselves.
+    Ask(Box<Transaction>),
 }
 
 /// What an operator may know of the end, besides.
@@ -39,6 +42,8 @@ enum End {
 struct Told {
     subject: Option<String>,
     reason: Option<String>,
+    /// The approval of this sign-in, for the browser to remember.
+    consent: Option<HeaderValue>,
 }
 
 /// What the provider's authorization response says, once it is known to be for this browser.
@@ -56,13 +61,18 @@ pub(super) async fn answer(mount: Arc<Mount>, provider: Arc<Provider>, asked: As
         parameters.all("state").take(MAX_STATES).flat_map(|state| mount.cookies().clear_login(&jar, state)).collect();
     let flow = parameters.all("state").take(MAX_STATES).find_map(|state| mount.flow_of(state));
     let flow = flow.as_ref();
+    let mut told = Told::default();
     let (outcome, end) = match pending(&mount, &provider, &jar, &parameters) {
         Ok(pending) => {
             let since = mount.clock.now().since(pending.transaction.started_at);
-            let mut told = Told::default();
             let (outcome, end) = finish(&mount, &provider, &pending, &parameters, &mut told).await;
+            if outcome == Callback::Ok && matches!(pending.approved, Approved::Now) {
+                told.consent = remember(&mount, &jar, &pending.transaction, told.subject.as_deref());
+            }
             let (subject, reason) = (told.subject.as_deref(), told.reason.as_deref());
-            if mount.returned(flow, &provider, Some(&pending.transaction), subject, outcome, reason) {
+            let is_over = mount.returned(flow, &provider, Some(&pending.transaction), subject, outcome, reason);
+            // Whoever is asked now goes on from there.
+            if is_over && outcome != Callback::ConsentNeeded {
                 mount.metrics.login(outcome, Some(since));
             }
             (outcome, end)
@@ -83,9 +93,20 @@ pub(super) async fn answer(mount: Arc<Mount>, provider: Arc<Provider>, asked: As
             answer::see_other(&flow.into_iter().fold(answer, |answer, flow| answer.naming(flow.as_str())).to_url())
         }
         End::Person(problem) => problem.of(flow).answer(&mount, &asked.headers),
+        End::Ask(transaction) => authorize::ask(&mount, &transaction, flow),
     };
-    answer::set_cookies(&mut answer, cleared);
+    answer::set_cookies(&mut answer, cleared.into_iter().chain(told.consent));
     answer
+}
+
+/// What the browser remembers from now on, if the plan wants that.
+fn remember(mount: &Mount, jar: &Jar, transaction: &Transaction, subject: Option<&str>) -> Option<HeaderValue> {
+    let subject = subject.filter(|_| mount.authority.remembers())?;
+    let (cookies, issuer) = (mount.cookies(), mount.plan.issuer.as_str());
+    let mut remembered =
+        cookies.consents(jar, issuer).map(|sealed| mount.authority.open_remembered(sealed)).unwrap_or_default();
+    mount.authority.remember(&mut remembered, transaction, subject);
+    cookies.set_consents(issuer, &mount.authority.seal_remembered(&remembered), mount.plan.lifetimes.consent)
 }
 
 /// The sign-in that this browser began, now used up.
@@ -144,6 +165,10 @@ async fn finish(
     let decline = |outcome, code, description: &str| {
         (outcome, End::Client(mount.authority.decline(&pending.transaction, code, description)))
     };
+    if !mount.authority.may_be_answered(&pending.transaction) {
+        told.reason = Some("the client may not be answered at its address any more".to_owned());
+        return (Callback::PolicyDenied, End::Person(Box::new(Problem::address_not_allowed())));
+    }
     match read(parameters) {
         Err(Duplicate(_)) => {
             let problem = Problem::callback("a parameter of the authorization response is there twice");
@@ -180,6 +205,10 @@ async fn finish(
                 let (code, description) = login_error(&error);
                 decline(error.outcome(), code, description)
             }
+            Err(Failure::OtherPerson) => {
+                told.reason = Some("not the person who approved before signed in, and is asked".to_owned());
+                (Callback::ConsentNeeded, End::Ask(Box::new(pending.transaction.clone())))
+            }
             Err(Failure::Issue(error)) => {
                 told.reason = Some(error.to_string());
                 issue_failed(mount, provider, pending, &error)
@@ -190,6 +219,7 @@ async fn finish(
 
 enum Failure {
     Login(LoginError),
+    OtherPerson,
     Issue(IssueError),
 }
 
@@ -206,7 +236,12 @@ async fn signed_in(
         identity.provider = Some(name.to_owned());
         tokens.given_by = Some(GivenBy::of(provider.plan()));
     }
-    told.subject = Some(identity.subject_here().into_owned());
+    let subject = identity.subject_here().into_owned();
+    let is_other = matches!(&pending.approved, Approved::Before(approver) if !approver.is(&subject));
+    told.subject = Some(subject);
+    if is_other {
+        return Err(Failure::OtherPerson);
+    }
     mount.authority.issue_code(&pending.transaction, identity, tokens).await.map_err(Failure::Issue)
 }
 

@@ -17,7 +17,7 @@ use super::{
     same_origin,
 };
 use crate::{
-    authority::{AnswerError, Parameters, Transaction, TransactionError},
+    authority::{AnswerError, Approver, Parameters, Transaction, TransactionError},
     flow::{Flow, FlowId, StepKind},
     metrics::outcome::{Authorize, Consent},
     provider::{Login, Provider, Wishes},
@@ -32,6 +32,20 @@ const PROVIDER_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
 pub(super) struct PendingLogin {
     pub(super) login: Login,
     pub(super) transaction: Transaction,
+    #[serde(default)]
+    pub(super) approved: Approved,
+}
+
+/// Who approved the sign-in.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) enum Approved {
+    /// Nobody was asked.
+    #[default]
+    Unasked,
+    /// Whoever sat at the browser, on our page, just now.
+    Now,
+    /// This person, and the browser remembers it.
+    Before(Approver),
 }
 
 /// What an approval led to.
@@ -73,6 +87,10 @@ async fn decide(
     let jar = Jar::read(&asked.headers);
     let sealed = parameters.get("transaction").ok().flatten().unwrap_or_default();
     let transaction = open(mount, &jar, sealed, flow)?;
+    if !mount.authority.may_be_answered(&transaction) {
+        mount.step(flow, StepKind::Refused, "the client may not be answered at its address any more");
+        return Err(Box::new(Problem::address_not_allowed()));
+    }
     let digest = sha256(sealed.as_bytes());
     let value = |name| parameters.get(name).ok().flatten();
     let provider = match value("decision") {
@@ -128,7 +146,7 @@ async fn approve(
             mount.consented(flow, transaction, Some(provider));
         }
         mount.chosen(flow, provider);
-        let approval = begin_login(mount, provider, jar, transaction, flow).await?;
+        let approval = begin_login(mount, provider, jar, transaction, Approved::Now, flow).await?;
         if mount.memory.decide(digest, Decision::Approved) != Decided::Now {
             return Err(ApprovalError::AlreadyDecided);
         }
@@ -171,6 +189,7 @@ pub(super) async fn begin_login(
     provider: &Provider,
     jar: &Jar,
     transaction: &Transaction,
+    approved: Approved,
     flow: Option<&FlowId>,
 ) -> Result<Approval, ApprovalError> {
     // Always with a refresh token, if the plan wants any: our own can live only as long as the
@@ -191,7 +210,7 @@ pub(super) async fn begin_login(
     if let Some(id) = flow {
         mount.flows.change(id, Flow::resume);
     }
-    let pending = PendingLogin { login, transaction: transaction.clone() };
+    let pending = PendingLogin { login, transaction: transaction.clone(), approved };
     let json = serde_json::to_vec(&pending).map_err(|_| ApprovalError::TooLong)?;
     let context = mount.login_context(provider, &state);
     let sealed = mount.sealer.seal_text(Purpose::Login, &context, &json);

@@ -1,9 +1,10 @@
 //! Our cookies: their names, how they are read, set and taken back.
 //!
-//! Two kinds. The *browser* cookie holds 256 random bits and says nothing but "the same browser":
+//! Three kinds. The *browser* cookie holds 256 random bits and says nothing but "the same browser":
 //! an authorization request is bound to its digest. The *login* cookie holds a sealed sign-in
 //! under way at the provider. Both carry the start of a digest in their name, so requests in
-//! several tabs never overwrite each other's cookie, and a value under another name is not found.
+//! several tabs never overwrite each other's cookie, and a value under another name is not found. The
+//! *consent* cookie holds the sealed approvals that this browser remembers of one issuer.
 
 use std::time::Duration;
 
@@ -120,6 +121,16 @@ impl CookieStyle {
         self.set(self.browser_name(browser.expose()), browser.expose(), lifetime)
     }
 
+    /// The approvals that this browser remembers of an issuer, sealed.
+    pub(super) fn consents<'a>(self, jar: &'a Jar, issuer: &str) -> Option<&'a str> {
+        jar.get(&self.consents_name(issuer))
+    }
+
+    /// Sets them. `None` if they do not fit into a cookie, which so few never do.
+    pub(super) fn set_consents(self, issuer: &str, sealed: &str, lifetime: Duration) -> Option<HeaderValue> {
+        if sealed.len() > CHUNK { None } else { self.set(self.consents_name(issuer), sealed, lifetime) }
+    }
+
     /// The sealed sign-in of a `state`.
     pub(super) fn login(self, jar: &Jar, state: &str) -> Option<String> {
         let name = self.login_name(state);
@@ -206,6 +217,10 @@ impl CookieStyle {
 
     fn browser_name(self, value: &str) -> String {
         self.name(&format!("browser-{}", digits(value)))
+    }
+
+    fn consents_name(self, issuer: &str) -> String {
+        self.name(&format!("consent-{}", digits(issuer)))
     }
 
     fn login_name(self, state: &str) -> String {

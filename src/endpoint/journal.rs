@@ -132,6 +132,13 @@ impl Mount {
         self.about(flow, transaction, tell);
     }
 
+    /// The browser remembers that the person approved the same before.
+    pub(super) fn consent_remembered(&self, flow: Option<&FlowId>, transaction: &Transaction) {
+        let text = "nobody was asked: the browser remembers that its person allowed this client the same before";
+        self.step(flow, StepKind::Approved, text);
+        self.about(flow, transaction, |entry| entry.tell(Event::Consent, Consent::Remembered.as_str()));
+    }
+
     /// The browser came back from the provider. Whether the sign-in ended by that: whoever loads the page
     /// again changes nothing.
     pub(super) fn returned(

@@ -115,6 +115,15 @@ impl Problem {
             )
             .step("If you trust the program: remove this server there and add it again.")
             .step("If you came here by a link in a message or on a page, close this window."),
+            PageError::RedirectUriNotAllowed => Self::new(
+                status,
+                code,
+                "The program may not be answered at its address",
+                "The operator of this server decides to which addresses people may be sent, and the program's is not \
+                 among them. Nothing was shared.",
+            )
+            .step("If you trust the program, ask the operator of this server to allow its address.")
+            .step("If you came here by a link in a message or on a page, close this window."),
             PageError::TooLong => {
                 Self::new(status, code, "The request is too long", "The program sent more than a sign-in can carry.")
                     .step("Tell the people who make the program.")
@@ -254,6 +263,11 @@ impl Problem {
     /// The client disappeared while the person signed in.
     pub(super) fn client_gone() -> Self {
         Self::authorization(&PageError::UnknownClient)
+    }
+
+    /// The operator does not allow the client's address any more.
+    pub(super) fn address_not_allowed() -> Self {
+        Self::authorization(&PageError::RedirectUriNotAllowed)
     }
 
     /// A consent form without a decision.

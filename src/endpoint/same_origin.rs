@@ -1,5 +1,5 @@
-//! Whether a form was sent by a page of ours: the browser says so in headers that no script and no
-//! other site can set.
+//! Where a request comes from: whether a form was sent by a page of ours, and whether another site sent
+//! the browser here. The browser says so in headers that no script and no other site can set.
 
 use http::{HeaderMap, header};
 use url::Url;
@@ -28,9 +28,51 @@ pub(super) fn is_ours(headers: &HeaderMap, public_url: &Url) -> bool {
     }
 }
 
+/// Whether the person's own program or the person opened this address, in a window of its own: no other
+/// site led here, and nothing can be in front of or around what happens. A browser that does not say so
+/// counts as led.
+pub(super) fn is_opened_by_the_person(headers: &HeaderMap) -> bool {
+    let is = |name: &str, good: &[&str]| {
+        let mut values = headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => good.iter().any(|good| value == good),
+            _ => false,
+        }
+    };
+    // Not `same-site`: who has a neighbouring host may be a stranger.
+    is(FETCH_SITE, &["none", "same-origin"])
+        && is("sec-fetch-mode", &["navigate"])
+        && is("sec-fetch-dest", &["document"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// B4: only what the person opened, in a window.
+    #[test]
+    fn b4_who_led_the_browser_here() {
+        for (site, mode, dest, expected) in [
+            ("none", "navigate", "document", true),
+            ("same-origin", "navigate", "document", true),
+            ("same-site", "navigate", "document", false),
+            ("cross-site", "navigate", "document", false),
+            ("none", "navigate", "iframe", false),
+            ("none", "no-cors", "document", false),
+            ("none", "navigate", "", false),
+            ("", "navigate", "document", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(FETCH_SITE, site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)] {
+                if !value.is_empty() {
+                    headers.insert(name, value.parse().unwrap());
+                }
+            }
+            assert_eq!(is_opened_by_the_person(&headers), expected, "{site} {mode} {dest}");
+            headers.append(FETCH_SITE, "none".parse().unwrap());
+            assert!(site.is_empty() || !is_opened_by_the_person(&headers), "twice");
+        }
+    }
 
     /// S02: a cross-origin POST is refused.
     #[test]

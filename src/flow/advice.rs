@@ -65,6 +65,9 @@ fn of_sign_in(outcome: &str) -> Option<&'static str> {
         }
         "userinfo_failed" => "The provider's user info is about somebody else, or cannot be read.",
         "policy_denied" => "The person may not pass: `vestibule explain` says which rule refuses, and why.",
+        "consent_needed" => {
+            "Somebody else signed in than the person who had approved in this browser, and was shown the consent page."
+        }
         "store_error" => "The store did not answer: /readyz says why.",
         _ => return None,
     })

@@ -48,12 +48,8 @@ enum Kind {
 // === impl Challenge ===
 
 impl Challenge {
-    /// `resource` ends with the route's `path` (without a trailing slash); the metadata are at the
-    /// same origin with the well-known part between the two (RFC 9728 section 3.1).
-    pub(super) fn new(resource: &ResourceUri, path: &str, required: &Scopes) -> Self {
-        let path = path.trim_end_matches('/');
-        let origin = resource.as_str().strip_suffix(path).unwrap_or(resource.as_str());
-        let resource_metadata = format!("resource_metadata=\"{origin}/.well-known/oauth-protected-resource{path}\"");
+    pub(super) fn new(resource: &ResourceUri, required: &Scopes) -> Self {
+        let resource_metadata = format!("resource_metadata=\"{}\"", resource.metadata_url());
         let scope = if required.is_empty() { String::new() } else { format!(", scope=\"{required}\"") };
         let parameters = format!("{resource_metadata}{scope}");
         let bare = value(&format!("Bearer {parameters}"));
@@ -141,7 +137,7 @@ mod tests {
 
     fn challenge(path: &str, required: &str) -> Challenge {
         let url = Url::parse("https://g.example/").unwrap();
-        Challenge::new(&ResourceUri::of_route(&url, path), path, &Scopes::parse(required).unwrap())
+        Challenge::new(&ResourceUri::of_route(&url, path), &Scopes::parse(required).unwrap())
     }
 
     fn answer(refusal: Refusal) -> (u16, String) {

@@ -92,7 +92,8 @@ labels! {
 labels! {
     /// What happened to the consent page.
     Consent {
-        Shown = "shown", Approved = "approved", Denied = "denied", Expired = "expired", CsrfRejected = "csrf_rejected",
+        Shown = "shown", Approved = "approved", Denied = "denied", Remembered = "remembered", Expired = "expired",
+        CsrfRejected = "csrf_rejected",
     }
 }
 
@@ -116,6 +117,7 @@ labels! {
         NonceMismatch = "nonce_mismatch" => Idp,
         UserinfoFailed = "userinfo_failed" => Idp,
         PolicyDenied = "policy_denied" => User,
+        ConsentNeeded = "consent_needed" => User,
         ProviderUnavailable = "provider_unavailable" => Idp,
         StoreError = "store_error" => Gateway,
         // Only of sign-ins that end without a callback: on our page, or nowhere.

@@ -78,7 +78,7 @@ pub enum RedirectUriError {
     /// `javascript:` and its kin.
     #[error("this scheme can never be a redirect URI")]
     DangerousScheme,
-    /// `..` in the path, as text or percent-encoded.
+    /// `..` in the path, as text or percent-encoded, also with parameters (`..;x`).
     #[error("a redirect URI has no `.` or `..` path segments")]
     DotSegments,
 }
@@ -104,11 +104,14 @@ impl RedirectUri {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(RedirectUriError::UserInfo);
         }
+        // The parser reads `https:host` and `https:///host` as if two slashes were there.
+        let is_plain = || has_plain_authority(text);
         match url.scheme() {
+            "http" | "https" if !is_plain() => return Err(RedirectUriError::NotAbsolute),
             "https" if url.has_host() => {}
             "http" if is_loopback(&url) => {}
             "http" | "https" => return Err(RedirectUriError::InsecureHttp),
-            scheme if DANGEROUS_SCHEMES.contains(&scheme) => return Err(RedirectUriError::DangerousScheme),
+            scheme if is_dangerous_scheme(scheme) => return Err(RedirectUriError::DangerousScheme),
             _ => {}
         }
         if has_dot_segments(text) {
@@ -143,6 +146,15 @@ impl RedirectUri {
         }
     }
 
+    /// The text; on loopback without the port, which says nothing about who listens there.
+    pub fn without_port(&self) -> String {
+        let Some(mut url) = self.url().filter(|_| self.is_loopback()) else { return self.text.clone() };
+        match url.set_port(None) {
+            Ok(()) => url.into(),
+            Err(()) => self.text.clone(),
+        }
+    }
+
     /// Whether a request for this URI is covered by the `registered` one: the same text, or, on
     /// loopback, the same but for the port (RFC 8252 section 7.3), with an empty path equal to `/`.
     pub fn is_covered_by(&self, registered: &Self) -> bool {
@@ -157,7 +169,7 @@ impl RedirectUri {
             && own.query() == other.query()
     }
 
-    fn url(&self) -> Option<Url> {
+    pub(super) fn url(&self) -> Option<Url> {
         Url::parse(&self.text).ok()
     }
 }
@@ -184,18 +196,40 @@ impl fmt::Display for RedirectUri {
 
 /// Whether the URL's host is this machine.
 pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => false,
+    url.host().is_some_and(|host| is_loopback_host(&host))
+}
+
+/// Whether a host is this machine.
+pub(super) fn is_loopback_host<S: AsRef<str>>(host: &Host<S>) -> bool {
+    match host {
+        Host::Domain(name) => name.as_ref() == "localhost",
+        Host::Ipv4(address) => IpAddr::V4(*address).is_loopback(),
+        Host::Ipv6(address) => IpAddr::V6(*address).is_loopback(),
     }
 }
 
+/// Whether no client can listen behind a scheme, given in lower case.
+pub(super) fn is_dangerous_scheme(scheme: &str) -> bool {
+    DANGEROUS_SCHEMES.contains(&scheme)
+}
+
+/// `//` and something behind it, where the authority of a web address is.
+fn has_plain_authority(text: &str) -> bool {
+    let rest = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#']))
+}
+
 /// Looks at the text, not at the parsed URL: the parser has already resolved the dots.
-fn has_dot_segments(text: &str) -> bool {
-    let path = text.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
-    path.split('/').skip(3).any(|segment| segment == "." || segment == "..")
+pub(super) fn has_dot_segments(text: &str) -> bool {
+    let (_, rest) = text.split_once(':').unwrap_or_default();
+    let plain = rest.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    // What stands between two slashes at the beginning and the next one is no part of the path.
+    let segments =
+        plain.strip_prefix("//").map_or(plain.as_str(), |rest| rest.split_once('/').map_or("", |(_, path)| path));
+    segments
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or_default())
+        .any(|name| name == "." || name == "..")
 }
 
 #[cfg(test)]
@@ -266,6 +300,16 @@ mod tests {
             ("https://a.example/ cb", E::StrangeCharacters),
             ("https://a.example/x/../cb", E::DotSegments),
             ("https://a.example/x/%2E%2e/cb", E::DotSegments),
+            ("https://a.example/x/..;y/cb", E::DotSegments),
+            ("https://a.example/..", E::DotSegments),
+            ("com.example.app:/../cb", E::DotSegments),
+            ("com.example.app:../cb", E::DotSegments),
+            ("cursor://host/x/%2e%2e/cb", E::DotSegments),
+            ("https:a.example/cb", E::NotAbsolute),
+            ("https:/a.example/cb", E::NotAbsolute),
+            ("https:///a.example/cb", E::NotAbsolute),
+            ("https:////a.example/x/../cb", E::NotAbsolute),
+            ("https://?a.example", E::NotAbsolute),
             ("/cb", E::NotAbsolute),
             ("", E::NotAbsolute),
         ] {

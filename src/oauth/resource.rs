@@ -25,6 +25,24 @@ impl ResourceUri {
         Self(format!("{origin}{}", path.trim_end_matches('/')))
     }
 
+    /// The resource of the route at `path` (without its mount) below a URL of which origin and path are
+    /// read.
+    pub fn below(base: &Url, path: &str) -> Self {
+        Self::of_route(base, &format!("{}{path}", base.path().trim_end_matches('/')))
+    }
+
+    /// Its path: empty, or it starts with a slash.
+    pub fn path(&self) -> &str {
+        self.0.split_once("://").and_then(|(_, rest)| Some(rest.split_at(rest.find('/')?).1)).unwrap_or_default()
+    }
+
+    /// Where clients look for its metadata (RFC 9728 section 3.1).
+    pub fn metadata_url(&self) -> String {
+        let path = self.path();
+        let origin = self.0.strip_suffix(path).unwrap_or(&self.0);
+        format!("{origin}/.well-known/oauth-protected-resource{path}")
+    }
+
     /// Reads a `resource` parameter the way clients really send it: upper-case host, `:443`, a
     /// trailing slash and a query are repaired (the query is dropped).
     ///

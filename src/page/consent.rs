@@ -2,6 +2,8 @@
 //! Deputy"; rows D-3, D-7 and AS-30 of the requirement table). Where people choose their identity
 //! provider, one click does both.
 
+use std::time::Duration;
+
 use askama::Template;
 use url::Url;
 
@@ -35,6 +37,8 @@ pub struct Consent<'a> {
     pub action: &'a str,
     /// The sealed authorization request.
     pub transaction: &'a str,
+    /// How long the browser remembers an approval; `None`: not at all.
+    pub remembered_for: Option<Duration>,
 }
 
 /// Where a client's name and redirect URIs come from.
@@ -65,6 +69,7 @@ struct View<'a> {
     ways: &'a [Way<'a>],
     action: &'a str,
     transaction: &'a str,
+    remembered_for: Option<String>,
 }
 
 struct ScopeLine<'a>(&'a Scope);
@@ -86,6 +91,7 @@ impl Consent<'_> {
             ways: self.ways,
             action: self.action,
             transaction: self.transaction,
+            remembered_for: self.remembered_for.map(text::span),
         };
         Page { html: render(&view), policy: policy::with_form(self.redirect_uri, self.provider_by_http) }
     }

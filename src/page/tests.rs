@@ -48,6 +48,7 @@ fn consent_with(name: &str, origin: Origin, target: Target, ways: &[Way<'_>]) ->
         provider_by_http: false,
         action: "/consent",
         transaction: "sealed",
+        remembered_for: None,
     }
     .page()
 }

@@ -2,6 +2,8 @@
 //!
 //! Escaping is the templates' business.
 
+use std::time::Duration;
+
 /// As many characters of a client's name as a page shows.
 const NAME_LENGTH: usize = 64;
 /// As many characters of a technical text as a page shows.
@@ -17,6 +19,16 @@ pub fn name(text: &str) -> String {
 /// A technical text.
 pub fn detail(text: &str) -> String {
     tidy(text, DETAIL_LENGTH)
+}
+
+/// A span of time in its largest whole unit: "30 days".
+pub fn span(time: Duration) -> String {
+    const UNITS: [(u64, &str); 3] = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let seconds = time.as_secs().max(1);
+    let whole = UNITS.iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    let (unit, name) = whole.copied().unwrap_or((1, "second"));
+    let count = seconds / unit;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
 }
 
 fn tidy(text: &str, length: usize) -> String {
@@ -56,6 +68,15 @@ fn is_shown(char: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_in_words() {
+        for (seconds, words) in
+            [(30 * 86_400, "30 days"), (3_600, "1 hour"), (90, "90 seconds"), (5_400, "90 minutes"), (0, "1 second")]
+        {
+            assert_eq!(span(Duration::from_secs(seconds)), words);
+        }
+    }
 
     /// D-15, S61: a name cannot turn the page around or fill it.
     #[test]

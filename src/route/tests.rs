@@ -43,6 +43,35 @@ fn w1_every_place_where_clients_look() {
     }
 }
 
+/// W1, W8: an issuer and resources of other names have their metadata where clients derive them.
+#[test]
+fn w1_w8_metadata_of_other_identifiers() {
+    let mut plan = testing::plan("https://g.example", &[("auth0", "/gw", &["/gw/mcp"])]);
+    let provider = std::sync::Arc::make_mut(&mut plan.providers[0]);
+    let url = |text: &str| url::Url::parse(text).unwrap();
+    provider.issuer = provider.issuer.clone().identified_by(&url("https://login.example/tenant/"));
+    let route = std::sync::Arc::make_mut(&mut provider.routes[0]);
+    route.resource = crate::oauth::ResourceUri::below(&url("https://tools.example/t"), "/mcp");
+    let table = RouteTable::build(&plan).unwrap();
+    let resource = target(0, Endpoint::ResourceMetadata { route: 0 });
+    let server = target(0, Endpoint::ServerMetadata);
+    for (path, expected) in [
+        ("/.well-known/oauth-authorization-server/tenant", server),
+        ("/.well-known/openid-configuration/tenant", server),
+        ("/tenant/.well-known/openid-configuration", server),
+        ("/.well-known/oauth-authorization-server/gw", server),
+        ("/.well-known/oauth-protected-resource/t/mcp", resource),
+        ("/.well-known/oauth-protected-resource/t/mcp/", resource),
+        ("/.well-known/oauth-protected-resource/gw/mcp", resource),
+        ("/gw/token", target(0, Endpoint::Token)),
+        ("/tenant/token", None),
+        ("/gw/mcp", Some(Target::Gate { mount: 0, route: 0 })),
+        ("/t/mcp", None),
+    ] {
+        assert_eq!(table.find(path), Ok(expected), "{path}");
+    }
+}
+
 /// W1, W3: with several mounts, each has its own; discovery paths of nobody are not a route's.
 #[test]
 fn w1_w3_mounts_and_a_route_at_the_root() {

@@ -154,6 +154,35 @@ const AUTH0: [(&str, &str); 7] = [
     ("VESTIBULE_BACKEND", "http://127.0.0.1:3000/mcp"),
 ];
 
+/// FastMCP takes a JSON list only; `[]` is nowhere, with a warning.
+#[test]
+fn redirect_patterns_are_read_as_fastmcp_does() {
+    const NAME: &str = "FASTMCP_SERVER_AUTH_AUTH0_ALLOWED_CLIENT_REDIRECT_URIS";
+    let read = |value: &'static str| load(&[AUTH0.as_slice(), &[(NAME, value)]].concat());
+    let patterns = |loaded: &Loaded| loaded.plan.providers[0].allowed_client_redirect_uris.clone();
+    let loaded = read(r#"["http://localhost:*", "https://*.example.com/cb"]"#);
+    let texts: Vec<String> = patterns(&loaded).unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["http://localhost:*", "https://*.example.com/cb"]);
+    assert!(loaded.notes.is_empty(), "{}", loaded.notes);
+    let nowhere = read("[]");
+    assert_eq!(patterns(&nowhere).map(|patterns| patterns.len()), Some(0));
+    assert!(nowhere.notes.to_string().contains(NAME), "{}", nowhere.notes);
+    assert_eq!(patterns(&read("")), None);
+}
+
+/// The base of the endpoints and the issuer are two things; the issuer's host is answered.
+#[test]
+fn an_issuer_url_is_another_name() {
+    let loaded =
+        load(&[AUTH0.as_slice(), &[("FASTMCP_SERVER_AUTH_AUTH0_ISSUER_URL", "https://login.example.com/")]].concat());
+    let provider = &loaded.plan.providers[0];
+    assert_eq!(provider.issuer.as_str(), "https://login.example.com");
+    assert_eq!(provider.issuer.endpoint("/token"), "https://example.com/api/token");
+    assert_eq!(provider.routes[0].resource.as_str(), "https://example.com/api/mcp");
+    assert_eq!(loaded.plan.allowed_hosts, ["login.example.com"]);
+    assert!(loaded.notes.is_empty(), "{}", loaded.notes);
+}
+
 /// In any case of letters, with a path in the base URL; general settings are not ours.
 #[test]
 fn names_and_paths_are_read_as_fastmcp_does() {
@@ -217,4 +246,69 @@ fn what_is_not_chosen_is_told_and_not_used() {
     );
     let told = notes(&[&AUTH0[1..], &ours].concat());
     assert!(told.contains("is not used: FASTMCP_SERVER_AUTH names no provider"), "{told}");
+}
+
+/// What `Auth0Provider`, `OIDCProxy` and `OAuthProxy` take in FastMCP 4.
+const PARAMETERS: [&str; 37] = [
+    "service_documentation_url",
+    "config_url",
+    "strict",
+    "client_id",
+    "client_secret",
+    "upstream_client_id",
+    "upstream_client_secret",
+    "upstream_authorization_endpoint",
+    "upstream_token_endpoint",
+    "upstream_revocation_endpoint",
+    "audience",
+    "algorithm",
+    "token_verifier",
+    "verify_id_token",
+    "required_scopes",
+    "valid_scopes",
+    "base_url",
+    "issuer_url",
+    "resource_base_url",
+    "redirect_path",
+    "allowed_client_redirect_uris",
+    "token_endpoint_auth_method",
+    "extra_authorize_params",
+    "extra_token_params",
+    "forward_pkce",
+    "forward_resource",
+    "require_authorization_consent",
+    "consent_csp_policy",
+    "enable_cimd",
+    "identity_assertion",
+    "client_storage",
+    "jwt_signing_key",
+    "timeout_seconds",
+    "fastmcp_access_token_expiry_seconds",
+    "fallback_access_token_expiry_seconds",
+    "fallback_refresh_token_expiry_seconds",
+    "token_expiry_threshold_seconds",
+];
+
+/// The page answers each parameter with a key that exists, or says that there is none.
+#[test]
+fn every_parameter_is_answered() {
+    let page = std::fs::read_to_string("docs/from-fastmcp.md").unwrap();
+    let known = vestibule::config::document::keys::all();
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        Some((cells.next()?, cells.next()?))
+    });
+    let rows: Vec<_> = rows.collect();
+    for parameter in PARAMETERS {
+        let named = format!("`{parameter}`");
+        let row = rows.iter().find(|(names, _)| names.split(", ").any(|name| name == named));
+        let (_, answer) = row.unwrap_or_else(|| panic!("no row for {parameter}"));
+        let keys: Vec<&str> = answer.split('`').skip(1).step_by(2).collect();
+        assert_eq!(keys.is_empty(), *answer == "none", "{parameter}: {answer}");
+        for key in keys {
+            assert!(known.iter().any(|path| path.rsplit('.').next() == Some(key)), "{parameter}: {key}");
+        }
+        // The same name, where there is one, means the same.
+        assert!(!known.contains(&format!("providers.<name>.{parameter}")) || answer.contains(&named), "{parameter}");
+    }
 }

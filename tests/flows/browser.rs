@@ -39,6 +39,14 @@ impl Browser {
         self.walk(self.http.get(url), until).await
     }
 
+    /// Opens a URL as today's browsers do after a site of this kind led there (`none`: nobody did).
+    pub async fn led_by(&self, site: &str, url: &str, until: &str) -> Page {
+        let headers = [("sec-fetch-site", site), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        let request =
+            headers.into_iter().fold(self.http.get(url), |request, (name, value)| request.header(name, value));
+        self.walk(request, until).await
+    }
+
     /// One request, no redirects followed.
     pub async fn get(&self, url: &str) -> Page {
         Page::read(self.http.get(url).send().await.unwrap()).await

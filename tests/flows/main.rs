@@ -17,6 +17,7 @@ mod stage;
 
 mod backend_credentials;
 mod choice;
+mod consent;
 mod discovery;
 mod fastmcp;
 mod https;

@@ -91,6 +91,47 @@ async fn u2_u3_u4_every_entry_of_a_real_list_works() {
     stage.stop().await;
 }
 
+/// S12: with `allowed_client_redirect_uris` a registration elsewhere is refused; what is allowed works; a
+/// static client is answered where the configuration says.
+#[tokio::test]
+async fn s12_only_allowed_addresses_are_answered() {
+    let stage = Stage::configured(|backend| {
+        format!(
+            "    allowed_client_redirect_uris: ['http://127.0.0.1:*', 'https://*.example.com/cb', 'http://localhost:8123/cb']\n    \
+             clients:\n      - {{ client_id: desk, redirect_uris: ['https://desk.example/cb'] }}\n    \
+             routes:\n      - {{ path: /mcp, backend: {backend} }}\n"
+        )
+    })
+    .await;
+    let discovered = Client::discover(&stage.resource).await;
+    for uris in [
+        json!(["https://example.com/cb"]),
+        json!(["https://a.example.com/cb", "https://evil.example/cb"]),
+        json!(["https://a.example.com/other"]),
+        json!(["https://a.example.com/cb?to=https://evil.example"]),
+        json!(["cursor://anysphere.cursor-mcp/oauth/callback"]),
+        json!(["http://localhost:1/other"]),
+    ] {
+        let refused = discovered.register(&native(&uris)).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{uris}");
+        assert_eq!(crate::client::json_of(refused).await["error"], "invalid_redirect_uri", "{uris}");
+    }
+    let uris = json!(["https://a.example.com/cb", "http://127.0.0.1/", "http://localhost/cb"]);
+    let (client, _) = discovered.registered_as(&native(&uris)).await;
+    for uri in ["https://a.example.com/cb", "http://127.0.0.1:49152/", "http://localhost:8123/cb"] {
+        client.tokens_by(&client.attempt().with("redirect_uri", Some(uri)), &[]).await;
+    }
+    // The port is chosen later, and then it is not the one that is allowed.
+    let attempt = client.attempt().with("redirect_uri", Some("http://localhost:8124/cb"));
+    let page = Browser::new().get(attempt.url.as_str()).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.location().is_none() && page.links().is_empty(), "{:?}", page.links());
+    assert!(page.text().contains("operator"), "{}", page.text());
+    let desk = Client { client_id: "desk".to_owned(), ..discovered };
+    desk.tokens_by(&desk.attempt().with("redirect_uri", Some("https://desk.example/cb")), &[]).await;
+    stage.stop().await;
+}
+
 /// U5, AS-43: an address that was not registered is a page which names those that were, never a
 /// redirect.
 #[tokio::test]

@@ -65,6 +65,71 @@ async fn a_sign_in_outlives_the_rotation_of_the_secret() {
     world.stop().await;
 }
 
+/// S12: a client that registered before the list was narrowed, and a sign-in that was under way, end with
+/// a page; nobody is redirected.
+#[tokio::test]
+async fn s12_a_narrower_list_holds_for_clients_of_before() {
+    let world = World::start().await;
+    let client = Client::discover(&world.place.url("/mcp")).await;
+    let (first, second, third) = (client.attempt(), client.attempt(), client.attempt());
+    let (early, late, denying) = (Browser::new(), Browser::new(), Browser::new());
+    let consent = early.open(first.url.as_str(), REDIRECT_URI).await;
+    let denial = denying.open(third.url.as_str(), REDIRECT_URI).await;
+    let page = late.open(second.url.as_str(), REDIRECT_URI).await;
+    let at_provider = late.submit(&page.form(), Some(("decision", "approve")), REDIRECT_URI).await;
+
+    let place = &world.place;
+    let narrow = "allowed_client_redirect_uris: ['https://claude.ai', 'http://127.0.0.1:1']";
+    let report = world.applied(&(place.head() + &place.block("demo", narrow, &["/mcp"]))).await;
+    assert!(report.changes.contains("allowed_client_redirect_uris"), "{report:?}");
+
+    let pages = [
+        early.submit(&consent.form(), Some(("decision", "approve")), REDIRECT_URI).await,
+        denying.submit(&denial.form(), Some(("decision", "deny")), REDIRECT_URI).await,
+        at_the_provider(&late, at_provider, "ada").await,
+        Browser::new().get(client.attempt().url.as_str()).await,
+    ];
+    for page in pages {
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{}", page.html);
+        assert!(page.location().is_none() && page.links().is_empty(), "{:?}", page.links());
+        assert!(page.text().contains("may not be answered"), "{}", page.text());
+    }
+    world.applied(&place.text(&["/mcp"])).await;
+    client.tokens("ada").await;
+    world.stop().await;
+}
+
+/// B4: a remembered approval ends when the client may be answered elsewhere too.
+#[tokio::test]
+async fn b4_a_remembered_approval_ends_when_the_clients_addresses_change() {
+    let place = Place::new().await;
+    let with = |place: &Place, more: &str| {
+        let uris = format!("'{REDIRECT_URI}'{more}");
+        let lines = format!(
+            "require_authorization_consent: remember\n    clients: [{{ client_id: desk, redirect_uris: [{uris}] }}]"
+        );
+        place.head() + &place.block("demo", &lines, &["/mcp"])
+    };
+    std::fs::write(place.config(), with(&place, "")).unwrap();
+    let world = World::follow(place, NEVER).await;
+    let client = Client { client_id: "desk".to_owned(), ..Client::discover(&world.place.url("/mcp")).await };
+    let browser = Browser::new();
+    let asked = async || {
+        let page = browser.led_by("none", client.attempt().url.as_str(), REDIRECT_URI).await;
+        page.url.path() == "/authorize" && page.text().contains("Who is asking")
+    };
+    let attempt = client.attempt();
+    let consent = browser.led_by("none", attempt.url.as_str(), REDIRECT_URI).await;
+    let page = browser.submit(&consent.form(), Some(("decision", "approve")), REDIRECT_URI).await;
+    assert!(at_the_provider(&browser, page, "ada").await.location().is_some());
+    assert!(!asked().await);
+    world.applied(&with(&world.place, ", 'https://elsewhere.example/cb'")).await;
+    assert!(asked().await);
+    world.applied(&with(&world.place, "")).await;
+    assert!(!asked().await);
+    world.stop().await;
+}
+
 /// A code that was issued before a reload is exchanged after it, and so is a refresh token; new
 /// root secrets open what the old one sealed as long as it is among them.
 #[tokio::test]

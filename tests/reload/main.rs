@@ -12,7 +12,6 @@
     reason = "a test fails by panicking; the soak tells its numbers"
 )]
 
-#[expect(dead_code, reason = "shared with the tests of flows")]
 #[path = "../flows/browser.rs"]
 mod browser;
 #[expect(dead_code, reason = "shared with the tests of flows")]

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use url::Url;
 use vestibule::{
     config::plan::{
-        AuditPlan, BackendAuthorization, BackendPlan, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode,
-        Plan, PolicyPlan, ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm, StoragePlan,
+        AuditPlan, BackendAuthorization, BackendPlan, ConsentPlan, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat,
+        LogPlan, Mode, Plan, PolicyPlan, ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm, StoragePlan,
     },
     oauth::{Issuer, ResourceUri, Scopes},
 };
@@ -49,6 +49,7 @@ pub(crate) fn provider(public_url: &Url, name: &str, mount: &str, routes: &[&str
         name: name.to_owned(),
         display_name: name.to_owned(),
         mount: mount.to_owned(),
+        service_documentation: None,
         config_url: Some(Url::parse("https://idp.example/.well-known/openid-configuration").unwrap()),
         protocol: ProtocolPlan::default(),
         choice: Vec::new(),
@@ -66,8 +67,10 @@ pub(crate) fn provider(public_url: &Url, name: &str, mount: &str, routes: &[&str
         extra_token_params: Vec::new(),
         offline_access: true,
         dynamic_registration: true,
-        client_id_metadata_documents: false,
+        enable_cimd: false,
         private_use_schemes: None,
+        allowed_client_redirect_uris: None,
+        consent: ConsentPlan::Always,
         clients: Vec::new(),
         lifetimes: Lifetimes {
             transaction: Duration::from_mins(10),
@@ -76,6 +79,7 @@ pub(crate) fn provider(public_url: &Url, name: &str, mount: &str, routes: &[&str
             refresh_token: Duration::from_hours(24),
             grant: Duration::from_hours(240),
             refresh_grace: Duration::from_secs(30),
+            consent: Duration::from_hours(24 * 30),
         },
         timeout: Duration::from_secs(5),
         allow_insecure_http: false,

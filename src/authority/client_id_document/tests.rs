@@ -11,6 +11,7 @@ use super::{
 use crate::{
     authority::{
         AuthorizeError, ClientError, ClientKind, TokenError,
+        client::NotCovered,
         tests::{DOCUMENT, Kit, response},
     },
     oauth::ClientId,
@@ -324,10 +325,35 @@ async fn as27_fetches_per_host_are_limited() {
 /// AS-21: switched off, a URL is just an unknown client, and nobody is asked.
 #[tokio::test]
 async fn as21_switched_off() {
-    let kit = Kit::with(|plan| plan.client_id_metadata_documents = false).await;
+    let kit = Kit::with(|plan| plan.enable_cimd = false).await;
     kit.web.serves(&document());
     assert!(matches!(kit.authority.client(&id(DOCUMENT)).await, Err(ClientError::Unknown)));
     assert_eq!(kit.web.count(), 0);
+}
+
+/// S12: a document's client is answered where the operator's patterns and its own list agree; a port that
+/// is chosen later too.
+#[tokio::test]
+async fn s12_patterns_hold_for_documents() {
+    let patterns = ["http://127.0.0.1:*", "https://*.client.example/cb"];
+    let kit = Kit::with(|plan| {
+        plan.allowed_client_redirect_uris =
+            Some(patterns.iter().map(|text| crate::oauth::RedirectPattern::parse(text).unwrap()).collect());
+    })
+    .await;
+    let mut document = document();
+    document["redirect_uris"] =
+        json!(["https://app.client.example/cb", "https://client.example/cb", "http://127.0.0.1/cb"]);
+    kit.web.serves(&document);
+    let client = kit.authority.client(&id(DOCUMENT)).await.unwrap();
+    for (uri, expected) in [
+        ("https://app.client.example/cb", Ok(())),
+        ("http://127.0.0.1:5/cb", Ok(())),
+        ("https://client.example/cb", Err(NotCovered::NotAllowed)),
+        ("https://other.client.example/cb", Err(NotCovered::Unregistered)),
+    ] {
+        assert_eq!(client.covers(uri, kit.authority.plan()).map(|_| ()), expected, "{uri}");
+    }
 }
 
 proptest! {

@@ -76,6 +76,9 @@ pub enum PageError {
         /// The hosts (or schemes) that it registered.
         registered: Vec<String>,
     },
+    /// One of the client's, but the operator does not allow it.
+    #[error("the application registered an address to return to that this server does not allow (redirect_uri)")]
+    RedirectUriNotAllowed,
     /// `state` and the rest are more than a sign-in can carry.
     #[error("the authorization request is too long")]
     TooLong,
@@ -186,7 +189,9 @@ impl PageError {
             Self::UnknownClient | Self::ClientDocument(_) | Self::ClientDocumentUnavailable => Authorize::UnknownClient,
             Self::ClientDocumentBusy => Authorize::RateLimited,
             Self::Duplicate(_) => Authorize::DuplicateParam,
-            Self::RedirectUriMissing | Self::RedirectUriMismatch { .. } => Authorize::RedirectUriMismatch,
+            Self::RedirectUriMissing | Self::RedirectUriMismatch { .. } | Self::RedirectUriNotAllowed => {
+                Authorize::RedirectUriMismatch
+            }
             Self::ClientIdMissing | Self::TooLong => Authorize::InvalidRequest,
         }
     }

@@ -48,7 +48,8 @@ async fn as10_server_metadata() {
 async fn as5_as21_what_is_advertised() {
     let kit = Kit::with(|plan| {
         plan.dynamic_registration = false;
-        plan.client_id_metadata_documents = false;
+        plan.enable_cimd = false;
+        plan.service_documentation = Some(url::Url::parse("https://docs.example/tools").unwrap());
     })
     .await;
     let metadata = kit.authority.metadata();
@@ -56,6 +57,7 @@ async fn as5_as21_what_is_advertised() {
     assert_eq!(metadata["token_endpoint"], "https://g.example/token");
     assert_eq!(metadata["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(metadata["client_id_metadata_document_supported"], false);
+    assert_eq!(metadata["service_documentation"], "https://docs.example/tools");
     assert!(metadata.get("registration_endpoint").is_none());
     let methods = json!(["none", "client_secret_post", "client_secret_basic"]);
     assert_eq!(metadata["token_endpoint_auth_methods_supported"], methods);

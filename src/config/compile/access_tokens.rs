@@ -204,6 +204,8 @@ pub(super) fn refuse_in_remote_mode(at: &str, provider: &Provider, report: &mut 
     const SIGN_IN: &str = "people sign in there, through their client";
     const TOKENS: &str = "tokens are made there";
     let written = [
+        ("issuer_url", provider.issuer_url.is_some(), "the provider is the issuer"),
+        ("service_documentation_url", provider.service_documentation_url.is_some(), METADATA),
         ("authorization_endpoint", provider.authorization_endpoint.is_some(), METADATA),
         ("token_endpoint", provider.token_endpoint.is_some(), METADATA),
         ("userinfo_endpoint", provider.userinfo_endpoint.is_some(), METADATA),
@@ -220,8 +222,10 @@ pub(super) fn refuse_in_remote_mode(at: &str, provider: &Provider, report: &mut 
         ("extra_token_params", provider.extra_token_params.is_some(), SIGN_IN),
         ("offline_access", provider.offline_access.is_some(), TOKENS),
         ("dynamic_registration", provider.dynamic_registration.is_some(), REGISTRATION),
-        ("client_id_metadata_documents", provider.client_id_metadata_documents.is_some(), REGISTRATION),
+        ("enable_cimd", provider.enable_cimd.is_some(), REGISTRATION),
         ("private_use_schemes", provider.private_use_schemes.is_some(), REGISTRATION),
+        ("allowed_client_redirect_uris", provider.allowed_client_redirect_uris.is_some(), REGISTRATION),
+        ("require_authorization_consent", provider.require_authorization_consent.is_some(), SIGN_IN),
         ("clients", !provider.clients.is_empty(), REGISTRATION),
         ("lifetimes", provider.lifetimes != Lifetimes::default(), TOKENS),
     ];

@@ -20,19 +20,24 @@ use crate::{
         origin::{child, item},
         plan::{Mode, PolicyPlan, ProtocolPlan, ProviderPlan},
     },
-    oauth::{Issuer, Scopes},
+    oauth::Scopes,
 };
 
 /// What a choice has like every provider, besides what is mounted.
 const OF_CHOICE: [&str; 6] = ["choice", "display_name", "required_scopes", "valid_scopes", "policy", "routes"];
 /// What is mounted: for a choice, or for a provider with routes of its own. Every key that is in neither
 /// list is about one identity provider.
-const MOUNTED: [&str; 7] = [
+const MOUNTED: [&str; 12] = [
     "mount",
+    "issuer_url",
+    "resource_base_url",
+    "service_documentation_url",
     "redirect_path",
     "dynamic_registration",
-    "client_id_metadata_documents",
+    "enable_cimd",
     "private_use_schemes",
+    "allowed_client_redirect_uris",
+    "require_authorization_consent",
     "clients",
     "lifetimes",
 ];
@@ -119,13 +124,14 @@ struct Whole<'a> {
 impl Whole<'_> {
     fn plan(self, mounted: Mounted, members: &[(&str, &Draft)]) -> Option<ProviderPlan> {
         let (mount, redirect_path, routes) = (mounted.mount?, mounted.redirect_path?, mounted.routes?);
-        let issuer = Issuer::new(self.public_url?, &mount);
+        let issuer = mounted.identifiers.issuer(self.public_url?, &mount);
         let mut plan = ProviderPlan {
             name: self.name.to_owned(),
             display_name: self.display_name.to_owned(),
             callback_url: Url::parse(&issuer.endpoint(&redirect_path)).ok()?,
             mount,
             issuer,
+            service_documentation: mounted.identifiers.service_documentation,
             config_url: None,
             protocol: ProtocolPlan::default(),
             choice: Vec::new(),
@@ -141,9 +147,11 @@ impl Whole<'_> {
             extra_authorize_params: Vec::new(),
             extra_token_params: Vec::new(),
             offline_access: true,
-            dynamic_registration: mounted.dynamic_registration,
-            client_id_metadata_documents: mounted.client_id_metadata_documents,
-            private_use_schemes: mounted.private_use_schemes,
+            dynamic_registration: mounted.strangers.dynamic_registration,
+            enable_cimd: mounted.strangers.enable_cimd,
+            private_use_schemes: mounted.strangers.private_use_schemes,
+            allowed_client_redirect_uris: mounted.strangers.allowed_redirect_uris,
+            consent: mounted.strangers.consent,
             clients: mounted.clients,
             lifetimes: mounted.lifetimes,
             timeout: DEFAULT_TIMEOUT,
@@ -171,8 +179,11 @@ fn below(choice: &ProviderPlan, member: &ProviderPlan) -> Option<Arc<ProviderPla
         valid_scopes: required_scopes.union(&choice.valid_scopes),
         required_scopes,
         dynamic_registration: choice.dynamic_registration,
-        client_id_metadata_documents: choice.client_id_metadata_documents,
+        enable_cimd: choice.enable_cimd,
+        service_documentation: None,
         private_use_schemes: None,
+        allowed_client_redirect_uris: None,
+        consent: choice.consent,
         clients: Vec::new(),
         lifetimes: choice.lifetimes,
         // Rules of both look at what this one says.

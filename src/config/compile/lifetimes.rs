@@ -26,6 +26,7 @@ pub(super) fn compile(at: &str, written: &Written, report: &mut Report<'_>) -> L
         refresh_token: read("refresh_token", written.refresh_token.as_ref(), 30 * DAY, SECOND, 3650 * DAY),
         grant: read("grant", written.grant.as_ref(), 90 * DAY, SECOND, 3650 * DAY),
         refresh_grace: read("refresh_grace", written.refresh_grace.as_ref(), MINUTE, Duration::ZERO, 10 * MINUTE),
+        consent: read("consent", written.consent.as_ref(), 30 * DAY, SECOND, 365 * DAY),
     };
     if lifetimes.access_token > lifetimes.grant {
         report

@@ -5,20 +5,22 @@ use std::{net::SocketAddr, sync::Arc};
 use url::Url;
 
 use super::{
+    clients::Strangers,
+    identifiers::Identifiers,
     lifetimes,
     overlap::Claims,
     report::Report,
     route::{self, below},
-    server, static_client,
+    static_client,
     value::{self, Refusal},
 };
 use crate::{
     config::{
-        document::{Provider, Scalar, keys},
+        document::{Provider, keys},
         origin::{child, item},
         plan::{Lifetimes, RoutePlan, StaticClient},
     },
-    oauth::{RedirectUri, Scopes},
+    oauth::Scopes,
 };
 
 const DEFAULT_REDIRECT_PATH: &str = "/auth/callback";
@@ -37,9 +39,8 @@ pub(super) struct Place<'a> {
 pub(super) struct Mounted {
     pub(super) mount: Option<String>,
     pub(super) redirect_path: Option<String>,
-    pub(super) dynamic_registration: bool,
-    pub(super) client_id_metadata_documents: bool,
-    pub(super) private_use_schemes: Option<Vec<String>>,
+    pub(super) identifiers: Identifiers,
+    pub(super) strangers: Strangers,
     pub(super) clients: Vec<StaticClient>,
     pub(super) lifetimes: Lifetimes,
     /// `None`: one of them was wrong.
@@ -58,17 +59,13 @@ pub(super) fn compile(
 ) -> Mounted {
     let mount = mount(at, provider, place, report);
     let redirect_path = redirect_path(&child(at, "redirect_path"), provider, report);
-    let switch = |key: &str, scalar: Option<&Scalar>, report: &mut Report<'_>| {
-        report.scalar(&child(at, key), scalar, true, value::switch)
-    };
-    let dynamic_registration = switch("dynamic_registration", provider.dynamic_registration.as_ref(), report);
-    let documents = provider.client_id_metadata_documents.as_ref();
-    let client_id_metadata_documents = switch("client_id_metadata_documents", documents, report);
-    let private_use_schemes = private_use_schemes(&child(at, "private_use_schemes"), provider, report);
+    let identifiers = Identifiers::compile(at, provider, report);
+    let strangers = Strangers::compile(at, provider, report);
     let clients = static_client::compile(&child(at, "clients"), &provider.clients, report);
     let lifetimes = lifetimes::compile(&child(at, "lifetimes"), &provider.lifetimes, report);
     let Place { name, public_url, listen, .. } = place;
-    let route_place = route::Place { provider: name, mount: mount.as_deref(), public_url, listen };
+    let (mount_of, resource_base) = (mount.as_deref(), identifiers.resource_base.as_ref());
+    let route_place = route::Place { provider: name, mount: mount_of, public_url, resource_base, listen };
     let mut route_paths = Vec::new();
     let mut routes = Vec::new();
     for ((index, written), required) in provider.routes.iter().enumerate().zip(scopes) {
@@ -82,9 +79,8 @@ pub(super) fn compile(
     Mounted {
         mount,
         redirect_path,
-        dynamic_registration,
-        client_id_metadata_documents,
-        private_use_schemes,
+        identifiers,
+        strangers,
         clients,
         lifetimes,
         routes: routes.into_iter().collect(),
@@ -136,19 +132,4 @@ fn redirect_path(at: &str, provider: &Provider, report: &mut Report<'_>) -> Opti
         "/" => Err(Refusal::new("is the mount itself", format!("write `{DEFAULT_REDIRECT_PATH}`"))),
         path => Ok(path.to_owned()),
     })
-}
-
-fn private_use_schemes(at: &str, provider: &Provider, report: &mut Report<'_>) -> Option<Vec<String>> {
-    let schemes = provider.private_use_schemes.as_ref()?;
-    Some(server::list(at, Some(schemes), report, private_use_scheme))
-}
-
-fn private_use_scheme(text: &str) -> Result<String, Refusal> {
-    let scheme = text.trim_end_matches("://").trim_end_matches(':').to_ascii_lowercase();
-    let usable = RedirectUri::parse(&format!("{scheme}://callback")).is_ok_and(|uri| uri.is_private_use());
-    if usable {
-        Ok(scheme)
-    } else {
-        Err(Refusal::new("is no scheme of an application", "write only the scheme: `cursor`, `com.example.app`"))
-    }
 }

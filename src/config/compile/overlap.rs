@@ -103,6 +103,6 @@ fn between(one: &Claims, other: &Claims, report: &mut Report<'_>) {
 }
 
 /// Whether `path` is `outer` or lies below it.
-fn covers(outer: &str, path: &str) -> bool {
+pub(super) fn covers(outer: &str, path: &str) -> bool {
     outer == "/" || path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

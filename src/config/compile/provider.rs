@@ -21,7 +21,7 @@ use crate::{
         plan::{Mode, PolicyPlan, ProviderPlan, RoutePlan},
         preset::Preset,
     },
-    oauth::{Issuer, Scopes},
+    oauth::Scopes,
 };
 
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -91,13 +91,14 @@ pub(super) fn compile(
     let plan = || {
         let (mount, redirect_path, public_url) = (mounted.mount?, mounted.redirect_path?, public_url?);
         let routes = mounted.routes?;
-        let issuer = Issuer::new(public_url, &mount);
+        let issuer = mounted.identifiers.issuer(public_url, &mount);
         Some(ProviderPlan {
             name: name.to_owned(),
             display_name: display_name(name, provider, place.host()),
             callback_url: Url::parse(&issuer.endpoint(&redirect_path)).ok()?,
             mount,
             issuer,
+            service_documentation: mounted.identifiers.service_documentation,
             config_url: place.config_url,
             protocol: place.is_complete.then_some(protocol)?,
             choice: Vec::new(),
@@ -113,9 +114,11 @@ pub(super) fn compile(
             extra_authorize_params,
             extra_token_params,
             offline_access,
-            dynamic_registration: mounted.dynamic_registration,
-            client_id_metadata_documents: mounted.client_id_metadata_documents,
-            private_use_schemes: mounted.private_use_schemes,
+            dynamic_registration: mounted.strangers.dynamic_registration,
+            enable_cimd: mounted.strangers.enable_cimd,
+            private_use_schemes: mounted.strangers.private_use_schemes,
+            allowed_client_redirect_uris: mounted.strangers.allowed_redirect_uris,
+            consent: mounted.strangers.consent,
             clients: mounted.clients,
             lifetimes: mounted.lifetimes,
             timeout,

@@ -29,6 +29,11 @@ impl<'a> Report<'a> {
         self.found
     }
 
+    /// How many things were found so far.
+    pub(super) fn mistakes(&self) -> usize {
+        self.found.len()
+    }
+
     /// An error in the value at `path`.
     pub(super) fn error(&mut self, path: &str, message: impl Into<String>) -> &mut Diagnostic {
         self.add(Severity::Error, path, self.origins.of(path), message.into())

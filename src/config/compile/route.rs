@@ -51,6 +51,8 @@ pub(super) struct Place<'a> {
     pub(super) provider: &'a str,
     pub(super) mount: Option<&'a str>,
     pub(super) public_url: Option<&'a Url>,
+    /// What the resource begins with, if it is not the public URL with the mount.
+    pub(super) resource_base: Option<&'a Url>,
     pub(super) listen: SocketAddr,
 }
 
@@ -105,7 +107,10 @@ pub(super) fn compile(
     Some(RoutePlan {
         id: format!("{}{path}", place.provider),
         provider: place.provider.to_owned(),
-        resource: ResourceUri::of_route(public_url, &public_path),
+        resource: match place.resource_base {
+            Some(base) => ResourceUri::below(base, path),
+            None => ResourceUri::of_route(public_url, &public_path),
+        },
         path: public_path,
         backend: BackendPlan { url: url?, connect_timeout, response_timeout },
         required_scopes,

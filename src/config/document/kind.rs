@@ -84,6 +84,14 @@ kind! {
             { "enum": ["true", "false", "yes", "no", "on", "off", 1, 0, "1", "0"] },
         ],
     };
+    /// A switch with two more positions.
+    Consent = "`true`, `remember`, `external` or `false`", {
+        "anyOf": [
+            { "type": "boolean" },
+            { "enum": ["remember", "external", "true", "false", "yes", "no", "on", "off", 1, 0, "1", "0"] },
+        ],
+        "examples": [true, "remember"],
+    };
     /// An IP address and a port.
     SocketAddress = "address", {
         "type": "string",

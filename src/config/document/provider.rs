@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     introspection::Introspection,
-    kind::{Algorithms, Duration, Member, MemberOrSwitch, Seconds, Switch, UrlPath, WebUrl},
+    kind::{Algorithms, Consent, Duration, Member, MemberOrSwitch, Seconds, Switch, UrlPath, WebUrl},
     policy::Policy,
     route::Route,
     value::{List, Params, Scalar, SecretSource},
@@ -62,10 +62,20 @@ pub struct Provider {
     pub mode: Option<String>,
     /// What people read on the consent page; default: the preset's, else the provider's name.
     pub display_name: Option<String>,
-    /// Prefix of everything of this provider; `public_url` with it is our issuer; default: `/`
-    /// for one provider, `/<name>` for several.
+    /// Prefix of everything of this provider; default: `/` for one provider, `/<name>` for several.
     #[schemars(with = "UrlPath")]
     pub mount: Option<String>,
+    /// [Our issuer](#issuer-and-resources), as clients read it in the metadata, in `iss` and in tokens;
+    /// default: `public_url` with `mount`. Where the endpoints are does not change.
+    #[schemars(with = "WebUrl")]
+    pub issuer_url: Option<String>,
+    /// What stands before a route's `path` in the URL that clients type and tokens are for; default:
+    /// `public_url` with `mount`. See [issuer and resources](#issuer-and-resources).
+    #[schemars(with = "WebUrl")]
+    pub resource_base_url: Option<String>,
+    /// A page for people who write clients, named in our metadata.
+    #[schemars(with = "WebUrl")]
+    pub service_documentation_url: Option<String>,
     /// The discovery document; ends in `/.well-known/openid-configuration`. Required, or the endpoints
     /// below.
     #[schemars(with = "WebUrl")]
@@ -75,7 +85,7 @@ pub struct Provider {
     #[schemars(with = "Switch")]
     pub strict: Option<Scalar>,
     /// The *provider's* issuer, byte for byte; default: the document's, else the origin of
-    /// `authorization_endpoint`. Ours is `public_url` with `mount`.
+    /// `authorization_endpoint`. Ours is `issuer_url`.
     #[schemars(with = "WebUrl")]
     pub issuer: Option<String>,
     /// Where people sign in; default: the document's. This and the next four correct the document, or
@@ -145,9 +155,17 @@ pub struct Provider {
     pub dynamic_registration: Option<Scalar>,
     /// Clients may be described by a document at the URL that is their identifier; default `true`.
     #[schemars(with = "Switch")]
-    pub client_id_metadata_documents: Option<Scalar>,
+    pub enable_cimd: Option<Scalar>,
     /// Schemes of applications (`cursor`) that clients may redirect to; default: all harmless ones.
     pub private_use_schemes: Option<List>,
+    /// [Patterns](#where-clients-may-be-answered) of redirect URIs: where clients that register
+    /// themselves or have a document may be answered; default: wherever they registered. An empty list
+    /// is nowhere.
+    pub allowed_client_redirect_uris: Option<List>,
+    /// Whether [people are asked](#consent) before a client may act for them: each time, once
+    /// (`remember`), elsewhere (`external`), or never (`false`); default `true`.
+    #[schemars(with = "Consent")]
+    pub require_authorization_consent: Option<Scalar>,
     /// Clients that need no registration.
     pub clients: Vec<Client>,
     /// How long what is handed out lives.
@@ -258,4 +276,8 @@ pub struct Lifetimes {
     /// default `60s`.
     #[schemars(with = "Duration")]
     pub refresh_grace: Option<Scalar>,
+    /// With `require_authorization_consent: remember`, how long a browser remembers an approval;
+    /// default `30d`.
+    #[schemars(with = "Duration")]
+    pub consent: Option<Scalar>,
 }

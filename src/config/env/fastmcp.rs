@@ -141,12 +141,6 @@ impl FastMcp<'_> {
             let mut key =
                 |key: &str, value: &str| own.insert_below(format!("{prefix}{key}"), value.to_owned(), origin.clone());
             match sets {
-                Sets::Key("ISSUER_URL") if naming.key("ISSUER_URL").is_none() && self.is_base_url(value) => {}
-                Sets::Key(known) if naming.key(known).is_none() => {
-                    let mut diagnostic = Diagnostic::error("", origin, "is not understood here");
-                    diagnostic.help("remove it; docs/from-fastmcp.md says what there is instead");
-                    found.push(diagnostic);
-                }
                 Sets::Key(known) => key(known, value),
                 Sets::Host(known) => {
                     let host = value.split_once("://").map_or(value, |(_, rest)| rest).trim_end_matches('/');
@@ -224,13 +218,6 @@ impl FastMcp<'_> {
             }
         }
     }
-
-    /// Our issuer is the base URL unless somebody says otherwise.
-    fn is_base_url(&self, url: &str) -> bool {
-        let base = self.names.get(&format!("{AUTH}_{}_BASE_URL", self.class.family));
-        let base = base.and_then(|name| self.environment.get(name)).unwrap_or_default();
-        base.trim().trim_end_matches('/') == url.trim_end_matches('/')
-    }
 }
 
 /// `https://example.com/api` is the origin `https://example.com` with everything below `/api`. What
@@ -271,11 +258,9 @@ mod tests {
     #[test]
     fn every_key_that_is_set_is_one_of_ours() {
         let naming = Naming::new();
-        // Keys that are not there yet, whose variables are refused.
-        let pending = ["ISSUER_URL", "ALLOWED_CLIENT_REDIRECT_URIS"];
         for (_, sets) in ALL.iter().flat_map(Class::variables) {
             if let Sets::Key(key) | Sets::Host(key) | Sets::Path(key) | Sets::Discovery(key) = sets {
-                assert!(naming.key(key).is_some() || pending.contains(key), "{key}");
+                assert!(naming.key(key).is_some(), "{key}");
             }
         }
     }

@@ -27,6 +27,13 @@ pub(super) struct Naming {
     pub(super) provider: Vec<Field>,
 }
 
+/// Names that people know from elsewhere or from before, and what they are here.
+const RENAMED: [(&str, &str); 3] = [
+    ("CLIENT_ID_METADATA_DOCUMENTS", "ENABLE_CIMD"),
+    ("DISCOVERY_URL", "CONFIG_URL"),
+    ("REDIRECT_URI", "REDIRECT_PATH"),
+];
+
 /// One thing that a variable can stand for.
 struct Meaning {
     /// Which block; none for the top level.
@@ -162,6 +169,10 @@ impl Naming {
         let message = "is not a known variable";
         if let Some(counted) = from_one(name).filter(|counted| !self.meanings(counted, blocks).is_empty()) {
             return say(message, format!("numbers begin at 1: write `{counted}`"));
+        }
+        let renamed = RENAMED.iter().find_map(|(old, new)| Some(format!("{}{new}", name.strip_suffix(old)?)));
+        if let Some(meant) = renamed.filter(|meant| !self.meanings(meant, blocks).is_empty()) {
+            return say(message, format!("did you mean `{meant}`?"));
         }
         // A right key after a wrong name?
         let ends = rest.match_indices('_').filter_map(|(at, _)| rest.split_at_checked(at));

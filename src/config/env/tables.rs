@@ -87,10 +87,11 @@ tables! {
     LogTable { filter, format }
     Provider {
         preset, domain, tenant_id, allowed_tenants, base_authority, identifier_uri, authorization_server, server_url, realm, user_pool_id,
-        aws_region, authkit_domain, environment_url, project_id, project_url, choice, mode, display_name, mount, config_url, strict, issuer, authorization_endpoint, token_endpoint,
+        aws_region, authkit_domain, environment_url, project_id, project_url, choice, mode, display_name, mount, issuer_url, resource_base_url, service_documentation_url, config_url, strict, issuer, authorization_endpoint, token_endpoint,
         userinfo_endpoint, revocation_endpoint, jwks_uri, algorithm, client_id, client_secret,
         token_endpoint_auth_method, audience, verify_id_token, scope_claims, required_scopes, valid_scopes, redirect_path, extra_authorize_params,
-        extra_token_params, offline_access, dynamic_registration, client_id_metadata_documents, private_use_schemes,
+        extra_token_params, offline_access, dynamic_registration, enable_cimd, private_use_schemes, allowed_client_redirect_uris,
+        require_authorization_consent,
         additional_authorize_scopes, forward_pkce, forward_resource, fallback_access_token_expiry_seconds,
         fallback_refresh_token_expiry_seconds, token_expiry_threshold_seconds, timeout_seconds, allow_insecure_http;
         tables: identity, introspection, lifetimes, policy;
@@ -100,7 +101,7 @@ tables! {
     Introspection { endpoint, client_id, client_secret, auth_method, cache_ttl_seconds, require_audience }
     Policy { emails, email_domains, subjects, groups, groups_claim, claims }
     Client { client_id, name, secret, redirect_uris, skip_consent }
-    Lifetimes { transaction, code, access_token, refresh_token, grant, refresh_grace }
+    Lifetimes { transaction, code, access_token, refresh_token, grant, refresh_grace, consent }
     Route {
         path, backend, scopes, connect_timeout, response_timeout, max_body, allowed_origins, backend_authorization;
         tables: policy, identity_headers

@@ -15,13 +15,12 @@ use crate::config::{
 const MAX_MISTAKES: usize = 50;
 
 /// Keys that people know from elsewhere, the key here, and what to write.
-const KNOWN_ELSEWHERE: [(&str, &str, &str); 11] = [
+const KNOWN_ELSEWHERE: [(&str, &str, &str); 10] = [
     ("base_url", "public_url", "`public_url` at the top level"),
-    ("issuer_url", "", "nothing: the issuer is `public_url` with the provider's `mount`"),
     ("discovery_url", "config_url", "`config_url`"),
     ("timeout", "timeout_seconds", "`timeout_seconds: 10`"),
     ("jwt_signing_key", "secret", "`secret` at the top level"),
-    ("enable_cimd", "client_id_metadata_documents", "`client_id_metadata_documents`"),
+    ("client_id_metadata_documents", "enable_cimd", "`enable_cimd`"),
     ("upstream", "backend", "`backend`, in a route"),
     ("upstream_url", "backend", "`backend`, in a route"),
     ("backend_url", "backend", "`backend`, in a route"),
@@ -169,7 +168,8 @@ fn unknown_key(segments: &[Step], rest: &str, origins: &Origins) -> Diagnostic {
     } else if let Some((_, meant, instead)) = KNOWN_ELSEWHERE.iter().find(|(key, ..)| *key == written) {
         let here = known.contains(meant);
         diagnostic.meant = (!meant.is_empty()).then(|| if here { child(&parent, meant) } else { (*meant).to_owned() });
-        diagnostic.help(format!("write {instead}"));
+        let is_renamed = *instead == format!("`{meant}`");
+        diagnostic.help(if is_renamed { format!("did you mean {instead}?") } else { format!("write {instead}") });
     } else if let Some(place) = elsewhere(&written) {
         diagnostic.help(format!("it belongs {place}"));
     } else {

@@ -117,7 +117,7 @@ impl World {
         plan.required_scopes = Scopes::parse("openid email").unwrap();
         plan.valid_scopes = Scopes::parse("openid email profile mcp").unwrap();
         plan.allow_insecure_http = true;
-        plan.client_id_metadata_documents = true;
+        plan.enable_cimd = true;
         plan.clients = vec![static_client("trusted", true), static_client("listed", false)];
         change(&mut plan);
         let limits = LimitsPlan {

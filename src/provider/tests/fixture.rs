@@ -25,7 +25,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use url::Url;
 
 use crate::{
-    config::plan::{Lifetimes, Mode, PolicyPlan, ProtocolPlan, ProviderPlan},
+    config::plan::{ConsentPlan, Lifetimes, Mode, PolicyPlan, ProtocolPlan, ProviderPlan},
     egress::Egress,
     metrics::Metrics,
     oauth::{Issuer, Scopes},
@@ -359,6 +359,7 @@ pub(super) fn plan(origin: &str) -> ProviderPlan {
         display_name: "Auth0".to_owned(),
         mount: "/".to_owned(),
         issuer: Issuer::new(&public_url, "/"),
+        service_documentation: None,
         config_url: Some(Url::parse(&format!("{origin}/.well-known/openid-configuration")).unwrap()),
         protocol: ProtocolPlan::default(),
         choice: Vec::new(),
@@ -376,8 +377,10 @@ pub(super) fn plan(origin: &str) -> ProviderPlan {
         extra_token_params: vec![("tenant".to_owned(), "one".to_owned())],
         offline_access: true,
         dynamic_registration: true,
-        client_id_metadata_documents: true,
+        enable_cimd: true,
         private_use_schemes: None,
+        allowed_client_redirect_uris: None,
+        consent: ConsentPlan::Always,
         clients: Vec::new(),
         lifetimes: Lifetimes {
             transaction: Duration::from_mins(10),
@@ -386,6 +389,7 @@ pub(super) fn plan(origin: &str) -> ProviderPlan {
             refresh_token: Duration::from_hours(24),
             grant: Duration::from_hours(240),
             refresh_grace: Duration::from_secs(30),
+            consent: Duration::from_hours(24 * 30),
         },
         timeout: Duration::from_secs(5),
         allow_insecure_http: true,

@@ -28,13 +28,14 @@ export class Stack {
    * @param {number} [options.providerTokenSeconds]  life of the provider's access tokens
    * @param {boolean} [options.providerDown]  leave the provider to `startProvider`
    * @param {boolean} [options.byEnvironment]  configure the gateway by variables alone, without a file
+   * @param {object} [options.provider]  further keys of the provider
    * @param {object} [options.extra]  further keys of the gateway's configuration
    * @param {'jwt' | 'opaque'} [options.remote]  `mode: remote`: clients register at the provider, and get such tokens there
    * @param {object} [options.choice]  name -> what its button says: so many providers, and one choice of them, `staff`
    * @param {string} [options.example]  an example's configuration file instead of one of ours
    * @param {string} [options.publicUrl]  what people type, if something stands in front; then `address` is where the gateway listens
    */
-  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, remote, choice, example, publicUrl, extra = {} }) {
+  static async open({ dir, routes = { '/mcp': 'typescript' }, lifetimes = {}, providerTokenSeconds = 300, providerDown = false, byEnvironment = false, remote, choice, example, publicUrl, provider = {}, extra = {} }) {
     const stack = new Stack();
     stack.dir = dir;
     mkdirSync(dir, { recursive: true });
@@ -64,7 +65,7 @@ export class Stack {
     for (const { handle, url } of Object.values(stack.backends)) starting.push(ready(handle, () => answers(url)));
     await Promise.all(starting);
 
-    const configuration = { ...stack.configuration({ port, adminPort, routes, lifetimes, choice }), ...extra };
+    const configuration = { ...stack.configuration({ port, adminPort, routes, lifetimes, choice, provider }), ...extra };
     stack.variables = example ? overExample(configuration) : byEnvironment ? variables(configuration) : {};
     const file = example ?? join(dir, 'gateway.yaml');
     // JSON is YAML.
@@ -74,7 +75,7 @@ export class Stack {
     return stack;
   }
 
-  configuration({ port, adminPort, routes, lifetimes, choice }) {
+  configuration({ port, adminPort, routes, lifetimes, choice, provider }) {
     const application = { client_id: 'vestibule', client_secret: this.clientSecret };
     const proxy = { ...application, required_scopes: ['openid', 'email'], lifetimes };
     const remote = { mode: 'remote', required_scopes: ['mcp'], ...(this.remote === 'opaque' && { introspection: { ...application, cache_ttl_seconds: 1 } }) };
@@ -89,7 +90,7 @@ export class Stack {
       storage: { backend: 'embedded', path: join(this.dir, 'state') },
       providers: choice
         ? { ...Object.fromEntries(offered), staff: { choice: Object.keys(choice), lifetimes, routes: mounted } }
-        : { example: { ...at(this.providerOrigin), ...(this.remote ? remote : proxy), routes: mounted } },
+        : { example: { ...at(this.providerOrigin), ...(this.remote ? remote : proxy), ...provider, routes: mounted } },
     };
   }
 

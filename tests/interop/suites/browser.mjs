@@ -35,6 +35,7 @@ export async function run({ checks, openStack, screenshots }) {
     await twoTabs(tools);
     await otherBrowser(tools);
     await unknownClient(tools);
+    await remembers({ checks, openStack, browser, callback });
   } finally {
     await browser.close();
     callback.close();
@@ -184,6 +185,36 @@ async function unknownClient({ checks, stack, profile, request, shot }) {
   const answer = await page.goto(url.href);
   checks.ok(refused(answer) && page.url().startsWith(stack.origin), 'an unknown client gets a page', answer.status());
   await shot(page, 'unknown-client');
+  await context.close();
+}
+
+/** B4: Chromium says whether somebody led it here; what it remembers counts only if nobody did. */
+async function remembers({ checks, openStack, browser, callback }) {
+  const stack = await openStack({ provider: { require_authorization_consent: 'remember' } });
+  const resource = `${stack.origin}/mcp`;
+  const { server } = await stranger.discover(resource);
+  const client = (await stranger.register(server, { client_name: 'Remembered', ...REDIRECT })).body;
+  const url = () => stranger.authorization(server, client, resource, { redirect_uri: callback.url }).url.href;
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const isAsked = async () => page.url().startsWith(stack.origin) && (await allow(page).count()) === 1;
+  await page.goto(url());
+  checks.match(await page.locator('body').innerText(), /remembers your answer for 30 days/, 'the page says that the answer is remembered');
+  await allow(page).click();
+  await page.waitForURL(`${stack.providerOrigin}/**`);
+  await signIn(page).click();
+  await callback.next(page);
+  await page.goto(url());
+  checks.ok(!(await isAsked()), 'opened by the person again: nobody is asked', page.url());
+  await page.goto('about:blank');
+  await page.setContent(`<a href="${url().replaceAll('&', '&amp;')}">Go</a>`);
+  await page.getByRole('link').click();
+  await page.waitForURL(`${stack.origin}/authorize?**`);
+  checks.ok(await isAsked(), 'led here by a link somewhere else: the person is asked');
+  const other = await (await browser.newContext()).newPage();
+  await other.goto(url());
+  checks.ok(other.url().startsWith(stack.origin) && (await allow(other).count()) === 1, 'another browser remembers nothing');
+  await other.context().close();
   await context.close();
 }
 
