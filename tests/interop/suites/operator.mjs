@@ -37,6 +37,7 @@ export async function run({ checks, openStack, dir, screenshots }) {
   await pages({ checks, stack, screenshots });
 
   const upstream = await stack.secretsOfProvider();
+  checks.equal(rootSecrets(stack).length, 1, 'the root secret is known');
   checks.ok(upstream.length >= 9, 'codes, verifiers, access, refresh and ID tokens of the provider are known', upstream.length);
   secrets.push(...carried(signedIn), ...upstream);
   const known = [...new Set(secrets.flatMap((secret) => [secret, encodeURIComponent(secret)]))];
