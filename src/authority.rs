@@ -57,7 +57,6 @@ use crate::{
     config::plan::ProviderPlan, keys::KeyRing, metrics::ProviderMetrics, provider::tokens::TokenSource, seal::Sealer,
     store::record::Records, time::Clock,
 };
-use assertion::SeenAssertions;
 use renewal::Renewer;
 
 /// The authorization server of one provider's mount.
@@ -70,7 +69,6 @@ pub struct Authority {
     grants: Arc<Grants>,
     renewer: Renewer,
     documents: Arc<ClientDocuments>,
-    assertions: SeenAssertions,
     clock: Clock,
     metrics: ProviderMetrics,
 }
@@ -105,8 +103,7 @@ impl Authority {
     pub fn new(parts: Parts) -> Self {
         let Parts { plan, records, sealer, keys, grants, tokens, documents, clock, metrics } = parts;
         let renewer = Renewer { grants: Arc::clone(&grants), tokens, clock: clock.clone(), metrics: metrics.clone() };
-        let assertions = SeenAssertions::new();
-        Self { plan, records, sealer, keys, grants, renewer, documents, assertions, clock, metrics }
+        Self { plan, records, sealer, keys, grants, renewer, documents, clock, metrics }
     }
 
     /// The provider and what is mounted for it.

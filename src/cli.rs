@@ -100,8 +100,11 @@ pub fn main() -> ExitCode {
         Command::Config(ConfigCommand::Diff(DiffArguments { config, against_running: _, admin })) => {
             compare::against_running(&config.sources(), &admin.admin, look()).end()
         }
-        Command::Explain(ExplainArguments { config, route, provider, claims, json }) => {
-            explain::explain(&config.sources(), &route, provider.as_deref(), &claims, json).end()
+        Command::Explain(ExplainArguments { config, route, path, provider, claims, json }) => {
+            let route = route.as_deref().map(explain::Asked::Route);
+            // clap demands one of the two.
+            let asked = route.unwrap_or(explain::Asked::Path(path.as_deref().unwrap_or("/")));
+            explain::explain(&config.sources(), asked, (provider.as_deref(), claims.as_deref()), json).end()
         }
         Command::Reload(arguments) => ask::reload(&arguments.admin).end(),
         Command::Flows(FlowsCommand::List(arguments)) => flows::list(&arguments.admin).end(),

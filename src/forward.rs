@@ -36,7 +36,7 @@ use crate::{
     config::plan::RoutePlan,
     metrics::{RouteMetrics, outcome::StreamKind},
 };
-use body::{Ending, RequestBody, ResponseBody};
+use body::{Ending, Idle, RequestBody, ResponseBody};
 use connect::Connector;
 use failure::Failure;
 use target::Mapping;
@@ -63,10 +63,10 @@ pub struct Backend {
     /// `X-Forwarded-Host` and `X-Forwarded-Proto`: ours, from the configuration.
     public_host: HeaderValue,
     public_scheme: HeaderValue,
-    /// Headers that only we may set on this route, lower case.
-    reserved: Arc<[HeaderName]>,
+    rules: Arc<headers::Rules>,
     max_body: u64,
     response_timeout: Duration,
+    idle_timeout: Option<Duration>,
     metrics: Arc<RouteMetrics>,
 }
 
@@ -114,17 +114,16 @@ impl Forwarder {
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_SIZE)
             .build(connector);
-        let names = &route.identity_headers;
-        let reserved = [&names.subject, &names.email, &names.scopes, &names.client, &names.assertion];
         Ok(Backend {
             client,
             host: target::host_of(&route.backend.url),
             public_host: target::host_of(public_url),
             public_scheme: HeaderValue::try_from(public_url.scheme()).unwrap_or(HeaderValue::from_static("http")),
             mapping: Mapping::new(public_url, route),
-            reserved: reserved.into_iter().flatten().cloned().collect(),
+            rules: Arc::new(headers::Rules::new(route)),
             max_body: route.max_body,
             response_timeout: route.backend.response_timeout,
+            idle_timeout: route.backend.idle_timeout,
             metrics: Arc::new(metrics),
         })
     }
@@ -168,8 +167,8 @@ impl Backend {
         let (head, body) = request.into_parts();
         // Nothing to wait for, nothing to watch: most requests have no body or a short one.
         let moved = (!body.is_end_stream()).then(|| Arc::new(AtomicBool::new(false)));
-        let reserved = Arc::clone(&self.reserved);
-        let body = RequestBody::new(body, self.max_body, moved.clone(), reserved, Arc::clone(&self.metrics));
+        let rules = Arc::clone(&self.rules);
+        let body = RequestBody::new(body, self.max_body, moved.clone(), rules, Arc::clone(&self.metrics));
         let request = self.prepare(head, add, tunnel.is_some(), body)?;
         let sent = Instant::now();
         let response = self.head(request, moved.as_deref()).await?;
@@ -191,7 +190,7 @@ impl Backend {
         head.uri = self.mapping.to_backend(&head.uri).ok_or(Failure::Protocol)?;
         head.version = Version::HTTP_11;
         head.extensions.clear();
-        headers::clean_request(&mut head.headers, &self.reserved);
+        headers::clean_request(&mut head.headers, &self.rules);
         headers::set_request(&mut head.headers, self, add);
         if upgrade {
             upgrade::announce(&mut head.headers);
@@ -232,7 +231,8 @@ impl Backend {
             headers::forbid_buffering(&mut head.headers);
         }
         let stream = kind.map(|kind| self.metrics.stream(kind));
-        let body = ResponseBody::new(body, lease, ending.take(), Arc::clone(&self.metrics), stream);
+        let idle = self.idle_timeout.map(Idle::new);
+        let body = ResponseBody::new(body, lease, ending.take(), Arc::clone(&self.metrics), stream, idle);
         Response::from_parts(head, body.boxed_unsync())
     }
 
@@ -251,7 +251,7 @@ impl Backend {
         headers::clean_response(&mut head.headers, &self.mapping);
         upgrade::announce(&mut head.headers);
         let stream = self.metrics.stream(StreamKind::Websocket);
-        tokio::spawn(upgrade::run(client, backend, lease, ending.take(), stream));
+        tokio::spawn(upgrade::run((client, backend), lease, ending.take(), stream, self.idle_timeout));
         Response::from_parts(head, crate::body::empty())
     }
 }

@@ -25,9 +25,10 @@ use crate::{
     authority::{Authority, End, Grants, ProviderTokenError},
     config::plan::{AccessTokenPlan, BackendAuthorization, PolicyPlan, ProviderPlan, RoutePlan},
     flow::Flows,
+    identity::Identity,
     keys::KeyRing,
     metrics::{ProviderMetrics, outcome::Verification},
-    oauth::{ClientId, Issuer, ResourceUri},
+    oauth::{ClientId, Issuer, ResourceUri, Scopes},
     policy::Denied,
     provider::Provider,
     seal::sha256,
@@ -81,6 +82,7 @@ pub struct Parts {
 }
 
 /// Whose access tokens open a route.
+#[expect(clippy::large_enum_variant, reason = "one for each route, and gone when its gate is made")]
 #[derive(Clone, Debug)]
 pub enum Issued {
     /// Ours.
@@ -126,7 +128,7 @@ impl Gate {
             policy,
             cache: Cache::new(),
             composer: Composer::new(&plan, issuer.clone(), Arc::clone(&keys)),
-            verifier: Verifier::new(&issued, issuer, plan.resource.clone(), keys, clock.clone()),
+            verifier: Verifier::new(&issued, issuer, &plan, keys, clock.clone()),
             provider_token: match issued {
                 Issued::ByUs { authority, .. } if wants_provider_token => Some(authority),
                 _ => None,
@@ -306,6 +308,19 @@ impl Gate {
             ProviderTokenError::Store(_) => self.refuse_token(digest, address, &Verification::StoreError.into()),
         }
     }
+}
+
+/// What the backend of a route is told about a caller in every request, but for an assertion: for
+/// whoever wants to know before there is one.
+pub fn told(
+    route: &RoutePlan,
+    identity: &Identity,
+    client: Option<&ClientId>,
+    scopes: &Scopes,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = identity::headers(&route.identity_headers, identity, client, scopes);
+    headers.extend(identity::set(&route.set_headers, identity));
+    headers
 }
 
 impl fmt::Debug for Gate {

@@ -45,6 +45,7 @@ pub mod printable;
 pub mod provider;
 pub mod reload;
 pub mod request_id;
+pub mod reserved;
 pub mod route;
 pub mod seal;
 pub mod secret;

@@ -172,7 +172,7 @@ fn text(value: &Value) -> Option<String> {
 
 /// A claim by its name, which may hold dots itself (`https://example.com/roles`), or by a path of
 /// names with dots between.
-fn find<'c>(claims: &'c Map<String, Value>, path: &str) -> Option<&'c Value> {
+pub fn find<'c>(claims: &'c Map<String, Value>, path: &str) -> Option<&'c Value> {
     if let Some(value) = claims.get(path) {
         return Some(value);
     }

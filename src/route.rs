@@ -1,4 +1,5 @@
-//! Which code a path belongs to: own endpoints by exact path, protected routes by prefix.
+//! Which code a path belongs to: own endpoints by exact path, protected routes by prefix or, if they
+//! say so, by exact path.
 //!
 //! This table is the only place that maps a path to code, and no I/O happens here. What the gate
 //! decides on is the matched [`Target`], never the path.
@@ -8,7 +9,7 @@ pub mod path;
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::config::plan::{Mode, Plan, ProviderPlan};
+use crate::config::plan::{Mode, PathMatch, Plan, ProviderPlan, folded};
 use path::PathError;
 
 /// RFC 9728 section 3.
@@ -71,6 +72,9 @@ pub struct RouteTable {
     /// `None`: a discovery path that belongs to nobody. It is answered by us, not by a route
     /// above it (a 401 there ends a client's discovery).
     paths: matchit::Router<Option<Target>>,
+    /// The routes once more, for servers that do not care about upper and lower case. `None` where
+    /// no route lies within another one, so that there is nothing to confuse.
+    folded: Option<matchit::Router<Target>>,
 }
 
 /// The plan's paths do not fit together.
@@ -161,26 +165,38 @@ impl RouteTable {
         for (mount, provider) in plan.providers.iter().enumerate() {
             layout.routes(mount, provider)?;
         }
-        layout.into_table()
+        layout.into_table(has_nested_routes(plan))
     }
 
     /// What the path (checked by [`path::check`]) is for.
     ///
     /// # Errors
     /// [`PathError::Ambiguous`] for a path of one protected route that its backend may read as one
-    /// of another route: with `/api` and `/api/admin`, `/api/%61dmin` and `/api/admin;x` would
-    /// reach the second one's part of a backend with a token for the first (S22, S24).
+    /// of another route: with `/api` and `/api/admin`, `/api/%61dmin`, `/api/admin;x` and
+    /// `/api/Admin` would reach the second one's part of a backend with a token for the first (S22,
+    /// S24).
     pub fn find(&self, path: &str) -> Result<Option<Target>, PathError> {
         let found = self.at(path);
-        let is_other = |reading: String| match (found, self.at(&reading)) {
-            (Some(Target::Gate { .. }), Some(read @ Target::Gate { .. })) => found != Some(read),
-            _ => false,
+        let is_other = |reading: &str| {
+            let gates = [self.at(reading), self.at_folded(reading)];
+            let mut gates = gates.into_iter().flatten().filter(|target| matches!(target, Target::Gate { .. }));
+            gates.any(|gate| found != Some(gate))
         };
-        if path::readings(path).any(is_other) { Err(PathError::Ambiguous) } else { Ok(found) }
+        let is_gate = matches!(found, Some(Target::Gate { .. }));
+        let folded = || self.at_folded(path).is_some_and(|gate| found != Some(gate));
+        if is_gate && (folded() || path::readings(path).any(|reading| is_other(&reading))) {
+            return Err(PathError::Ambiguous);
+        }
+        Ok(found)
     }
 
     fn at(&self, path: &str) -> Option<Target> {
         self.paths.at(path).ok().and_then(|found| *found.value)
+    }
+
+    fn at_folded(&self, path: &str) -> Option<Target> {
+        let routes = self.folded.as_ref()?;
+        routes.at(&folded(path)).ok().map(|found| *found.value)
     }
 }
 
@@ -257,7 +273,7 @@ impl Layout {
         }
     }
 
-    /// A route has its path and everything below that is not ours.
+    /// A route has its path and, unless it says otherwise, everything below that is not ours.
     fn routes(&mut self, mount: usize, provider: &ProviderPlan) -> Result<(), RouteError> {
         for (index, route) in provider.routes.iter().enumerate() {
             let target = Target::Gate { mount, route: index };
@@ -271,7 +287,9 @@ impl Layout {
                 self.claim(&below, &route.id)?;
                 self.patterns.push((escape(&below), Some(target)));
             }
-            self.patterns.push((format!("{}{{*below}}", escape(&below)), Some(target)));
+            if route.matches == PathMatch::Prefix {
+                self.patterns.push((format!("{}{{*below}}", escape(&below)), Some(target)));
+            }
         }
         Ok(())
     }
@@ -296,15 +314,36 @@ impl Layout {
         }
     }
 
-    fn into_table(self) -> Result<RouteTable, RouteError> {
+    fn into_table(self, folds: bool) -> Result<RouteTable, RouteError> {
+        let unusable = |path: &str, error: matchit::InsertError| RouteError::Unusable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        let mut routes = folds.then(matchit::Router::new);
         let mut paths = matchit::Router::new();
         for (pattern, target) in self.patterns {
-            paths
-                .insert(pattern.clone(), target)
-                .map_err(|error| RouteError::Unusable { path: pattern, reason: error.to_string() })?;
+            if let (Some(routes), Some(gate @ Target::Gate { .. })) = (&mut routes, target) {
+                routes.insert(folded(&pattern), gate).map_err(|error| unusable(&pattern, error))?;
+            }
+            paths.insert(pattern.clone(), target).map_err(|error| unusable(&pattern, error))?;
         }
-        Ok(RouteTable { paths })
+        Ok(RouteTable { paths, folded: routes })
     }
+}
+
+/// Whether one route lies within the paths of another one, for servers that do not care about upper
+/// and lower case.
+fn has_nested_routes(plan: &Plan) -> bool {
+    let routes: Vec<(String, PathMatch)> = plan
+        .providers
+        .iter()
+        .flat_map(|provider| &provider.routes)
+        .map(|route| (folded(&route.path).into_owned(), route.matches))
+        .collect();
+    let within = |inner: usize, path: &str| {
+        routes.iter().enumerate().any(|(index, (outer, matches))| index != inner && matches.covers(outer, path))
+    };
+    routes.iter().enumerate().any(|(index, (path, _))| within(index, path))
 }
 
 /// Path-inserted (RFC 8414 section 3.1) and appended (OpenID Connect Discovery section 4), for

@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// Words that everybody may use.
-const VOCABULARY: [&str; 7] = ["audit", "body", "identity", "oauth", "printable", "secret", "time"];
+const VOCABULARY: [&str; 8] = ["audit", "body", "identity", "oauth", "printable", "reserved", "secret", "time"];
 
 /// Module -> what else it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -25,9 +25,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "config",
             "demo",
             "flow",
+            "gate",
             "policy",
             "provider",
             "reload",
+            "route",
             "server",
             "supervisor",
             "survey",
@@ -105,6 +107,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("provider", &["config", "egress", "metrics", "seal"]),
     ("reload", &["config", "entrance", "keys", "listener", "live", "metrics", "seal", "supervisor", "telemetry"]),
     ("request_id", &["seal"]),
+    ("reserved", &[]),
     ("route", &["config"]),
     ("seal", &[]),
     ("secret", &[]),

@@ -391,3 +391,54 @@ fn completions_and_manual_pages_are_printed_and_written() {
     let refused = run(folder.path(), &["man", "--folder", "file"]);
     assert_eq!((code(&refused), err(&refused).starts_with("file")), (69, true), "{}", err(&refused));
 }
+
+/// `explain --path`: whose a path is, and what the backend would hear of somebody with these claims.
+#[test]
+fn explain_says_whose_a_path_is_and_what_the_backend_hears() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/routes");
+    let explain = |arguments: &[&str]| {
+        command(&folder, &[&["explain", "--config", "vestibule.yaml"], arguments].concat())
+            .env("OIDC_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration")
+            .env("OIDC_CLIENT_ID", "abc")
+            .env("OIDC_CLIENT_SECRET", "secret")
+            .env("BACKEND_API_KEY", "hunter2")
+            .output()
+            .unwrap()
+    };
+    for (path, expected_code, expected) in [
+        ("/files/admin", 0, "oidc/files/admin: https://mcp.example.com/files/admin\n"),
+        ("https://mcp.example.com/files/admin/?x=/mcp", 0, "oidc/files/admin: https://mcp.example.com/files/admin\n"),
+        ("/files/admin/x", 0, "oidc/files: https://mcp.example.com/files\n"),
+        ("/files/Admin", 1, "/files/Admin is refused (400): the path can be read as one of another route\n"),
+        ("/files/%2e%2e/mcp", 1, "/files/%2e%2e/mcp is refused (400): the path has a dot segment\n"),
+        ("/token", 1, "/token is an endpoint of ours: token of oidc\n"),
+        ("/nobody", 1, "/nobody belongs to nobody here (404)\n"),
+        ("https://mcp.example.com", 1, "/ belongs to nobody here (404)\n"),
+    ] {
+        let found = explain(&["--path", path]);
+        assert_eq!((code(&found), out(&found).as_str()), (expected_code, expected), "{path}: {}", err(&found));
+    }
+    let heard = explain(&["--path", "/mcp/x", "--claims", "ada.json"]);
+    assert_eq!(code(&heard), 0, "{}", err(&heard));
+    let expected = "\
+00u1 may pass on oidc/mcp
+  there is no policy: everybody who can sign in at the provider may pass
+the backend would hear
+  x-vestibule-subject: 00u1
+  x-vestibule-email: ada@example.com
+  x-vestibule-scopes: openid email
+  x-vestibule-client (the client's identifier)
+  x-user: ada@example.com
+  x-department: R&D%2C%20Z%C3%BCrich
+  x-groups: staff,mcp-admins
+  x-api-key (as it is written; it may be a secret)
+  x-tenant (as it is written; it may be a secret)
+";
+    assert_eq!(out(&heard), expected);
+    let json = explain(&["--route", "oidc/mcp", "--claims", "ada.json", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
+    assert_eq!(json["headers"][4]["value"], "ada@example.com");
+    assert!(!json.to_string().contains("hunter2"), "{json}");
+    assert_eq!(code(&explain(&["--route", "oidc/mcp"])), 64, "a route alone asks nothing");
+    assert_eq!(code(&explain(&["--claims", "ada.json"])), 64);
+}

@@ -12,6 +12,8 @@
 mod access;
 #[path = "support/gateway.rs"]
 mod gateway;
+#[path = "proxy/headers.rs"]
+mod headers;
 #[path = "support/plan.rs"]
 mod plan;
 #[path = "proxy/routing.rs"]

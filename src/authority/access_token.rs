@@ -23,7 +23,7 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 pub struct AccessTokenClaims {
     /// Our issuer.
     pub iss: String,
-    /// The route's resource.
+    /// The route's audience, which is its resource unless the configuration says otherwise.
     pub aud: String,
     /// [`Identity::subject_here`](crate::identity::Identity::subject_here).
     pub sub: String,
@@ -109,9 +109,10 @@ impl Authority {
         refresh_token: Option<String>,
     ) -> Result<TokenResponse, TokenError> {
         let now = self.clock.now();
+        let route = self.plan.route(&grant.resource);
         let claims = AccessTokenClaims {
             iss: self.plan.issuer.to_string(),
-            aud: grant.resource.to_string(),
+            aud: route.map_or(grant.resource.as_str(), |route| route.audience()).to_owned(),
             sub: grant.identity.subject_here().into_owned(),
             client_id: grant.client_id.clone(),
             scope: scopes,
@@ -121,8 +122,12 @@ impl Authority {
             sid: id.clone(),
         };
         let access_token = self.keys.sign(ACCESS_TOKEN_TYPE, &claims)?;
-        let about =
-            TokenFacts { grant: id.clone(), subject: claims.sub, client_id: claims.client_id, resource: claims.aud };
+        let about = TokenFacts {
+            grant: id.clone(),
+            subject: claims.sub,
+            client_id: claims.client_id,
+            resource: grant.resource.to_string(),
+        };
         let expires_in: Duration = until.since(now);
         let offline = refresh_token.is_some() && grant.offline;
         Ok(TokenResponse {

@@ -33,7 +33,7 @@ const MAX_KEYS: usize = 16;
 
 /// Assertions that were used, so that none is used twice (in this process).
 #[derive(Debug)]
-pub(super) struct SeenAssertions(Cache<[u8; 32], ()>);
+pub(in crate::authority) struct SeenAssertions(Cache<[u8; 32], ()>);
 
 /// Times are numbers, not whole numbers (RFC 7519 section 2).
 #[derive(Deserialize)]
@@ -57,7 +57,7 @@ enum Audience {
 // === impl SeenAssertions ===
 
 impl SeenAssertions {
-    pub(super) fn new() -> Self {
+    pub(in crate::authority) fn new() -> Self {
         Self::of(REMEMBERED)
     }
 
@@ -73,8 +73,8 @@ impl SeenAssertions {
     pub(super) fn prove(&self, assertion: &str, id: &ClientId, keys: &JwkSet, issuer: &Issuer, now: Timestamp) -> bool {
         let Some(claims) = verified(assertion, keys) else { return false };
         claims.is_for(id, issuer, now) && {
-            let name = [id.as_str().as_bytes(), b"\n", claims.jti.as_bytes()].concat();
-            self.0.entry(sha256(&name)).or_insert(()).is_fresh()
+            let name = [issuer.as_str(), id.as_str(), &claims.jti].join("\n");
+            self.0.entry(sha256(name.as_bytes())).or_insert(()).is_fresh()
         }
     }
 }

@@ -123,7 +123,7 @@ impl Authority {
             if error.is_temporary() { TokenError::ClientUnavailable } else { TokenError::ClientAuthentication }
         })?;
         let issuer = &self.plan.issuer;
-        Ok(self.assertions.prove(assertion.expose(), &client.id, &keys, issuer, self.clock.now()))
+        Ok(self.documents.assertions().prove(assertion.expose(), &client.id, &keys, issuer, self.clock.now()))
     }
 }
 

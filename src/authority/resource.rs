@@ -80,6 +80,10 @@ pub fn granted<'a>(
 }
 
 fn find(plan: &ProviderPlan, value: &str) -> Result<Arc<RoutePlan>, TargetError> {
+    // What a route's tokens are for names the route too, URL or not.
+    if let Some(route) = plan.routes.iter().find(|route| route.audience() == value) {
+        return Ok(Arc::clone(route));
+    }
     let wanted = canonical(value).ok_or(TargetError::Malformed)?;
     let exact = plan.routes.iter().find(|route| canonical(route.resource.as_str()).as_ref() == Some(&wanted));
     if let Some(route) = exact {

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     config::plan::{
-        BackendAuthorization, BackendPlan, ConsentPlan, IdentityHeaders, Lifetimes, Mode, PolicyPlan, ProtocolPlan,
-        RoutePlan, SigningAlgorithm, StaticClient,
+        BackendAuthorization, BackendPlan, ConsentPlan, IdentityHeaders, Lifetimes, Mode, PathMatch, PolicyPlan,
+        ProtocolPlan, RoutePlan, SigningAlgorithm, StaticClient,
     },
     identity::Identity,
     metrics::Metrics,
@@ -112,7 +112,10 @@ impl Kit {
         let mut plan = plan();
         edit(&mut plan);
         let mut kit = Self {
-            authority: Arc::new(authority(plan, &records, &provider, &web, &clock, &metrics).await),
+            authority: {
+                let documents = Arc::new(ClientDocuments::new(web.clone(), clock.clone()));
+                Arc::new(authority(plan, &records, &provider, documents, &clock, &metrics).await)
+            },
             clock,
             hand,
             provider,
@@ -126,11 +129,12 @@ impl Kit {
         kit
     }
 
-    /// Another authority on the same store: after a reload, or another mount.
+    /// Another authority on the same store, with what all share: after a reload, or another mount.
     pub(super) async fn another(&self, edit: impl FnOnce(&mut ProviderPlan)) -> Arc<Authority> {
         let mut plan = self.authority.plan.as_ref().clone();
         edit(&mut plan);
-        Arc::new(authority(plan, &self.records, &self.provider, &self.web, &self.clock, &self.metrics).await)
+        let documents = Arc::clone(&self.authority.documents);
+        Arc::new(authority(plan, &self.records, &self.provider, documents, &self.clock, &self.metrics).await)
     }
 
     pub(super) fn register(&self, json: &serde_json::Value) -> Result<serde_json::Value, RegistrationError> {
@@ -387,7 +391,7 @@ async fn authority(
     plan: ProviderPlan,
     records: &Records,
     provider: &Arc<FakeProvider>,
-    web: &Arc<FakeWeb>,
+    documents: Arc<ClientDocuments>,
     clock: &Clock,
     metrics: &Arc<Metrics>,
 ) -> Authority {
@@ -396,7 +400,7 @@ async fn authority(
         grants: Arc::new(Grants::new(&plan.name, records.clone(), provider_metrics.clone())),
         keys: Arc::new(KeyRing::load(records, SigningAlgorithm::Es256, clock.clone()).await.unwrap()),
         sealer: Arc::new(Sealer::new(&[Secret::new("s".repeat(32))]).unwrap()),
-        documents: Arc::new(ClientDocuments::new(web.clone(), clock.clone())),
+        documents,
         tokens: provider.clone(),
         records: records.clone(),
         clock: clock.clone(),
@@ -473,17 +477,22 @@ pub(super) fn route(path: &str, required: &str) -> Arc<RoutePlan> {
         id: format!("auth0{path}"),
         provider: "auth0".into(),
         path: path.to_owned(),
+        matches: PathMatch::Prefix,
+        audiences: vec![format!("https://g.example{path}")],
         resource: ResourceUri::of_route(&Url::parse("https://g.example").unwrap(), path),
         backend: BackendPlan {
             url: Url::parse("http://127.0.0.1:3000/").unwrap(),
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),
+            idle_timeout: None,
         },
         required_scopes: scopes(required),
         policy: PolicyPlan::default(),
         max_body: 1 << 20,
         allowed_origins: Vec::new(),
         identity_headers: none,
+        set_headers: Vec::new(),
+        pass_headers: None,
         backend_authorization: BackendAuthorization::None,
     })
 }

@@ -31,7 +31,8 @@ pub(super) enum Command {
     /// Look at configurations: what is in force, what would change.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Say whether a person with these claims would pass on a route, and which rule says so; starts nothing.
+    /// Say whose a path is, whether a person with these claims would pass there, which rule says so, and what
+    /// the backend would hear; starts nothing.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArguments),
     /// Have a running instance read its configuration again, and say what became of it.
@@ -118,14 +119,17 @@ pub(super) struct ExplainArguments {
     #[command(flatten)]
     pub(super) config: ConfigArguments,
     /// The route, as `check` and the metrics name it: `auth0/mcp`.
-    #[arg(long, value_name = "ID", required = true)]
-    pub(super) route: String,
+    #[arg(long, value_name = "ID", required_unless_present = "path", requires = "claims")]
+    pub(super) route: Option<String>,
+    /// A path, or a whole URL, as a client would call it.
+    #[arg(long, value_name = "PATH", conflicts_with = "route")]
+    pub(super) path: Option<String>,
     /// Where the person signs in, if people choose.
     #[arg(long, value_name = "NAME")]
     pub(super) provider: Option<String>,
     /// A JSON file with the claims of an ID token; `-` is standard input.
-    #[arg(long, value_name = "FILE", required = true)]
-    pub(super) claims: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    pub(super) claims: Option<PathBuf>,
     /// For programs.
     #[arg(long)]
     pub(super) json: bool,
@@ -236,12 +240,13 @@ configuration has mistakes. Run it with the environment of the instance: variabl
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
+  vestibule explain --config vestibule.yaml --path /mcp/x              whose path is this?
   vestibule explain --config vestibule.yaml --route entra/mcp --claims ada.json
   echo '{\"sub\": \"1\", \"email\": \"ada@example.com\", \"email_verified\": true}' |
     vestibule explain --config vestibule.yaml --route entra/mcp --claims -
 
-Exit codes: 0 the person would pass, 1 they would not, 64 no such route or no such claims, 78 the
-configuration has mistakes.";
+Exit codes: 0 the person would pass, 1 they would not, or no route has the path, 64 no such route or
+no such claims, 78 the configuration has mistakes.";
 
 const RELOAD_EXAMPLES: &str = "\
 Examples:

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::config::{
     Loaded,
-    document::{Client, Document, Log, Provider, Route, SecretList, SecretSource, Storage, keys},
+    document::{
+        Client, Document, HeaderText, Log, Provider, Route, SecretList, SecretSource, SetHeaders, Storage, keys,
+    },
     facts::{Facts, facts},
 };
 
@@ -117,13 +119,15 @@ impl Page<'_> {
     /// Who says what stands at a path of the document.
     fn source(&self, path: &str) -> String {
         let Loaded { origins, document, .. } = self.loaded;
+        let header = header(document, path);
+        let path = header.as_ref().map_or(path, |(path, _)| path.as_str());
         let written = origins.written(path).or_else(|| origins.written(whole(document, path)?));
         let Some(origin) = written else { return "default".to_owned() };
         let origin = match origin {
             crate::config::Origin::Place(place) => format!("{}:{}", place.file, place.line),
             other => other.to_string(),
         };
-        match secret(document, path) {
+        match header.as_ref().and_then(|(_, secret)| *secret).or_else(|| secret(document, path)) {
             Some(SecretSource::Env(name)) => format!("{origin}, variable {name}"),
             Some(SecretSource::File(file)) => format!("{origin}, file {file}"),
             Some(SecretSource::Text(_)) | None => origin,
@@ -161,6 +165,23 @@ fn whole<'a>(document: &Document, path: &'a str) -> Option<&'a str> {
         let end = path.find(&format!(".{key}."))? + 1 + key.len();
         path.get(..end)
     })
+}
+
+/// A header of a route under the name that was written, and how its secret was written.
+fn header<'a>(document: &'a Document, path: &str) -> Option<(String, Option<&'a SecretSource>)> {
+    let (route, name) = path.split_once(".set_headers.")?;
+    let (provider, index) = route.strip_prefix("providers.")?.split_once(".routes[")?;
+    let index = index.strip_suffix(']')?.parse::<usize>().ok()?;
+    let SetHeaders::Entries(entries) = document.providers.get(provider)?.routes.get(index)?.set_headers.as_ref()?
+    else {
+        return None;
+    };
+    let (written, text) = entries.iter().find(|(written, _)| written.trim().eq_ignore_ascii_case(name))?;
+    let secret = match text {
+        HeaderText::Fixed(source) => Some(source),
+        HeaderText::Claim(_) => None,
+    };
+    Some((format!("{route}.set_headers.{written}"), secret))
 }
 
 /// How the secret at a path was written.
@@ -218,8 +239,14 @@ providers:
       - path: /a
         backend: http://127.0.0.1:3000
       - path: /b
+        match: exact
         backend: http://127.0.0.1:3001
         max_body: 1MiB
+        set_headers:
+          X-Tenant: acme
+          X-Api-Key: { env: SECRET }
+          X-Groups: { claim: groups }
+        pass_headers: [user-agent, x-acme-*]
 ",
             &[
                 ("ROOT", "one-root-secret-of-32-characters-or-more"),

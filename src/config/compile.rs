@@ -5,9 +5,11 @@
 
 mod access_tokens;
 mod application;
+mod audience;
 mod choice;
 mod clients;
 mod endpoints;
+mod headers;
 mod identifiers;
 mod identity;
 mod lifetimes;
@@ -110,6 +112,7 @@ fn providers(
     overlap::check(drafts.iter().filter_map(|draft| draft.claims.as_ref()), report);
     let mounted = drafts.iter().filter(|draft| draft.claims.is_some());
     identifiers::check(mounted.filter_map(|draft| draft.plan.as_ref()), report);
+    audience::check(&drafts, report);
     let is_complete = drafts.iter().all(|draft| draft.plan.is_some());
     drafts.retain(|draft| draft.claims.is_some());
     is_complete.then(|| drafts.into_iter().filter_map(|draft| draft.plan.map(Arc::new)).collect())

@@ -16,6 +16,7 @@
 //!    forgotten, and whether schema and `compile` disagree.
 
 pub mod described;
+pub mod headers;
 pub mod introspection;
 pub mod keys;
 pub mod kind;
@@ -31,6 +32,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use headers::{HeaderText, SetHeaders};
 pub use introspection::Introspection;
 use kind::{AuditPlace, SocketAddress, SocketAddressOrOff, WebUrl};
 pub use policy::Policy;
@@ -100,7 +102,16 @@ impl Document {
         let own = self.providers.values().filter_map(|provider| provider.client_secret.as_ref());
         let clients = self.providers.values().flat_map(|provider| &provider.clients);
         let clients = clients.filter_map(|client| client.secret.as_ref());
-        roots.iter().chain(own).chain(clients)
+        let routes = self.providers.values().flat_map(|provider| &provider.routes);
+        let headers = routes.filter_map(|route| match &route.set_headers {
+            Some(SetHeaders::Entries(entries)) => Some(entries.values()),
+            Some(SetHeaders::Text(_)) | None => None,
+        });
+        let headers = headers.flatten().filter_map(|text| match text {
+            HeaderText::Fixed(source) => Some(source),
+            HeaderText::Claim(_) => None,
+        });
+        roots.iter().chain(own).chain(clients).chain(headers)
     }
 
     /// The paths of all files that secrets are read from.

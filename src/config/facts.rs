@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     origin::child,
     plan::{
-        AccessTokenPlan, AuditPlan, BackendAuthorization, BackendPlan, ClaimRule, ClientAuthMethod, ConsentPlan,
-        IdentityHeaders, IntrospectionPlan, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode, People, Plan, PolicyPlan,
-        ProviderPlan, RoutePlan, SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
+        AccessTokenPlan, AudienceClaim, AuditPlan, BackendAuthorization, BackendPlan, ClaimRule, ClientAuthMethod,
+        ConsentPlan, HeaderSource, IdentityHeaders, IntrospectionPlan, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode,
+        PassHeaders, PathMatch, People, Plan, PolicyPlan, ProviderPlan, RoutePlan, SetHeader, SigningAlgorithm,
+        StaticClient, StoragePlan, TlsPlan,
     },
 };
 use crate::{oauth::RedirectUri, secret::Secret};
@@ -349,11 +350,16 @@ fn provider(section: &mut Section<'_>, plan: &ProviderPlan, is_member: bool) {
 }
 
 fn access_tokens(section: &mut Section<'_>, plan: Option<&AccessTokenPlan>) {
-    let Some(AccessTokenPlan { audiences, scope_claims, introspection }) = plan else {
+    let Some(AccessTokenPlan { audiences, audience_claim, scope_claims, introspection }) = plan else {
         section.fact("access_tokens", "not looked at");
         return;
     };
     section.list("access_tokens.audiences", audiences);
+    let audience_claim = match audience_claim {
+        AudienceClaim::Aud => "aud",
+        AudienceClaim::ClientId => "client_id",
+    };
+    section.fact("audience_claim", audience_claim);
     section.list("scope_claims", scope_claims);
     let Some(plan) = introspection else { return };
     let IntrospectionPlan { endpoint, client_id, client_secret, auth_method, cache_ttl, require_audience } = plan;
@@ -428,20 +434,31 @@ fn route(section: &mut Section<'_>, plan: &RoutePlan) {
         // Both are parts of every path here.
         provider: _,
         path: _,
+        matches,
         resource,
-        backend: BackendPlan { url, connect_timeout, response_timeout },
+        audiences,
+        backend: BackendPlan { url, connect_timeout, response_timeout, idle_timeout },
         required_scopes,
         policy,
         max_body,
         allowed_origins,
         identity_headers: IdentityHeaders { subject, email, scopes, client, assertion },
+        set_headers,
+        pass_headers,
         backend_authorization,
     } = plan;
     section.fact("id", id);
+    let matches = match matches {
+        PathMatch::Prefix => "prefix",
+        PathMatch::Exact => "exact",
+    };
+    section.fact("match", matches);
     section.fact("resource", resource);
+    section.list("audience", audiences);
     section.fact("backend", url);
     section.span("connect_timeout", *connect_timeout);
     section.span("response_timeout", *response_timeout);
+    section.fact("idle_timeout", idle_timeout.map_or_else(|| "off".to_owned(), duration));
     section.list("scopes", required_scopes.iter());
     self::policy(&mut section.below("policy"), policy);
     section.fact("max_body", max_body);
@@ -451,6 +468,20 @@ fn route(section: &mut Section<'_>, plan: &RoutePlan) {
     section.maybe("identity_headers.scopes", scopes.as_ref());
     section.maybe("identity_headers.client", client.as_ref());
     section.maybe("identity_headers.assertion", assertion.as_ref());
+    for SetHeader { name, value } in set_headers {
+        let key = child("set_headers", name.as_str());
+        match value {
+            HeaderSource::Fixed(secret) => section.secret(&key, secret),
+            HeaderSource::Claim(claim) => section.fact(&key, format!("claim {claim}")),
+        }
+    }
+    match pass_headers {
+        Some(PassHeaders { names, families }) => {
+            let families = families.iter().map(|family| format!("{family}*"));
+            section.list("pass_headers", names.iter().map(ToString::to_string).chain(families));
+        }
+        None => section.fact("pass_headers", "all"),
+    }
     let authorization = match backend_authorization {
         BackendAuthorization::None => "none",
         BackendAuthorization::ProviderToken => "provider_token",

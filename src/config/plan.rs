@@ -2,12 +2,13 @@
 //!
 //! No I/O handles and no logic beyond look-ups: what runs is built from it (`crate::live`).
 
+mod headers;
+mod path;
 mod policy;
 mod protocol;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use http::HeaderName;
 use ipnet::IpNet;
 use url::Url;
 
@@ -16,6 +17,8 @@ use crate::{
     secret::Secret,
 };
 
+pub use headers::{HeaderSource, IdentityHeaders, PassHeaders, SetHeader};
+pub use path::{PathMatch, folded};
 pub use policy::{ClaimRule, People, PolicyPlan};
 pub use protocol::{EmailVerified, EndpointsPlan, IdentityPlan, ProtocolPlan, ScopeNames, TenantsPlan};
 
@@ -211,7 +214,7 @@ pub struct ProviderPlan {
     pub allow_insecure_http: bool,
     /// Who may pass, on every route.
     pub policy: PolicyPlan,
-    /// Claims that something here depends on: kept before all others.
+    /// Claims that a rule or a header here depends on: kept before all others.
     pub needed_claims: Vec<String>,
     /// What is protected, in the order written.
     pub routes: Vec<Arc<RoutePlan>>,
@@ -242,12 +245,24 @@ pub enum ConsentPlan {
 /// How access tokens of the provider are checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessTokenPlan {
-    /// `aud` must be one of these; none, in [`Mode::Remote`] only: the route's own resource.
+    /// Of tokens that come with a sign-in, `aud` must be one of these. In [`Mode::Remote`] each route
+    /// has its own ([`RoutePlan::audiences`]).
     pub audiences: Vec<String>,
+    /// What says for whom a token is.
+    pub audience_claim: AudienceClaim,
     /// Claims that hold scopes.
     pub scope_claims: Vec<String>,
     /// Ask the provider about each token, instead of reading it as a JWT.
     pub introspection: Option<IntrospectionPlan>,
+}
+
+/// What says for whom an access token of the provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudienceClaim {
+    /// `aud`, and nothing else.
+    Aud,
+    /// `client_id` of a token without `aud`: whatever that application was given.
+    ClientId,
 }
 
 /// How the provider is asked about tokens (RFC 7662).
@@ -320,11 +335,15 @@ pub struct RoutePlan {
     pub id: String,
     /// The provider's name.
     pub provider: String,
-    /// Public path with the mount: `/mcp`, `/auth0/mcp`, or `/`. This path and everything below
-    /// it is forwarded.
+    /// Public path with the mount: `/mcp`, `/auth0/mcp`, or `/`.
     pub path: String,
-    /// Audience of the tokens for this route.
+    /// Which paths are forwarded.
+    pub matches: PathMatch,
+    /// Its public URL: what clients ask tokens for.
     pub resource: ResourceUri,
+    /// For whom a token has to be; never empty. Ours are for the first one, those of the provider
+    /// ([`Mode::Remote`]) for any of them.
+    pub audiences: Vec<String>,
     /// Where it goes: the public path is replaced by this URL's path.
     pub backend: BackendPlan,
     /// What a token must carry to pass.
@@ -337,6 +356,10 @@ pub struct RoutePlan {
     pub allowed_origins: Vec<String>,
     /// Which headers tell the backend who calls.
     pub identity_headers: IdentityHeaders,
+    /// What else the backend is told in every request.
+    pub set_headers: Vec<SetHeader>,
+    /// Which of the client's headers the backend gets; `None`: all but those that only we may say.
+    pub pass_headers: Option<PassHeaders>,
     /// What the backend receives in `Authorization`.
     pub backend_authorization: BackendAuthorization,
 }
@@ -350,22 +373,8 @@ pub struct BackendPlan {
     pub connect_timeout: Duration,
     /// From the request to the response's header; the body has no deadline.
     pub response_timeout: Duration,
-}
-
-/// Names of the headers that carry the identity; `None` leaves one out. All are removed from what
-/// a client sends, whether set or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentityHeaders {
-    /// The provider's `sub`.
-    pub subject: Option<HeaderName>,
-    /// A verified e-mail address.
-    pub email: Option<HeaderName>,
-    /// Granted scopes, space separated.
-    pub scopes: Option<HeaderName>,
-    /// The client's identifier.
-    pub client: Option<HeaderName>,
-    /// A short-lived JWT signed by us with the backend as audience.
-    pub assertion: Option<HeaderName>,
+    /// The longest silence of a response's body, or of both sides of a tunnel; `None`: it may last.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// What the backend receives in `Authorization`. The client's token never goes there.
@@ -408,6 +417,15 @@ impl LimitsPlan {
     /// What bounds how often one address may ask: registrations, authorizations, token requests.
     pub fn quotas(&self) -> [u32; 3] {
         [self.registrations_per_hour, self.authorizations_per_minute, self.token_requests_per_minute]
+    }
+}
+
+// === impl RoutePlan ===
+
+impl RoutePlan {
+    /// For whom our tokens for it are.
+    pub fn audience(&self) -> &str {
+        self.audiences.first().map_or(self.resource.as_str(), String::as_str)
     }
 }
 

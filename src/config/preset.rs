@@ -31,7 +31,7 @@ mod scalekit;
 mod supabase;
 mod workos;
 
-use super::document::Provider;
+use super::{document::Provider, plan::AudienceClaim};
 
 pub use console::Setting;
 pub(super) use fill::fill;
@@ -73,6 +73,8 @@ pub struct Preset {
     pub hosts: &'static [&'static str],
     /// What an `audience` means to it.
     pub audience: Audience,
+    /// What says for whom its access tokens are.
+    pub audience_claim: AudienceClaim,
     /// Why it does not take `resource` (RFC 8707), if it does not.
     pub refuses_resource: Option<&'static str>,
     /// How it names scopes.
@@ -160,6 +162,7 @@ impl Preset {
         defaults: &[],
         hosts: &[],
         audience: Audience::Optional,
+        audience_claim: AudienceClaim::Aud,
         refuses_resource: None,
         scopes: ScopeNames { prefix: None, aliases: &[], at_token_endpoint: false },
         tenants: None,

@@ -109,3 +109,64 @@ fn a_key_in_place_of_its_path_is_never_shown() {
         assert!(!format!("{files:?}").contains("TUlH"), "{files:?}");
     }
 }
+
+fn routes(provider: &str, routes: &str) -> String {
+    format!(
+        "public_url: https://mcp.example.com\nproviders:\n  own:\n    \
+         config_url: https://id.example.com/.well-known/openid-configuration\n{provider}    routes:\n{routes}"
+    )
+}
+
+/// With `mode: remote` nothing of ours is at `/token`, so a route may be.
+#[test]
+fn in_remote_mode_the_endpoints_paths_are_free() {
+    let token = "      - { path: /token, backend: 'http://127.0.0.1:3000' }\n      \
+                 - { path: /auth/callback, backend: 'http://127.0.0.1:3000' }\n";
+    let remote = plan(&routes("    mode: remote\n", token), &[]).unwrap();
+    assert!(crate::config::facts::facts(&remote).get("providers.own.routes[/token].backend").is_some());
+    let refused = plan(&routes("    client_id: abc\n", token), &[]).unwrap_err();
+    assert_eq!(refused.iter().filter(|found| found.path.contains(".path")).count(), 2, "{refused}");
+}
+
+/// An exact route reaches nobody below it: neither the callback nor another provider's mount.
+#[test]
+fn an_exact_route_leaves_what_is_below_it_to_others() {
+    let text = |matches: &str| {
+        let route = format!("      - {{ path: /auth, match: {matches}, backend: 'http://127.0.0.1:3000' }}\n");
+        routes("    client_id: abc\n", &route)
+    };
+    assert!(plan(&text("exact"), &[]).is_ok());
+    assert!(plan(&text("prefix"), &[]).is_err());
+    let two = |matches: &str| {
+        let route = format!("      - {{ path: /, match: {matches}, backend: 'http://127.0.0.1:3000' }}\n");
+        routes("    client_id: abc\n    mount: /\n", &route)
+            + "  other:\n    config_url: https://other.example.com/.well-known/openid-configuration\n    \
+               client_id: def\n    routes:\n      - { path: /mcp, backend: 'http://127.0.0.1:3001' }\n"
+    };
+    assert!(plan(&two("exact"), &[]).is_ok());
+    assert!(plan(&two("prefix"), &[]).is_err());
+}
+
+/// What a header says has to be kept at sign-in.
+#[test]
+fn claims_of_headers_are_needed() {
+    let route = "      - { path: /mcp, backend: 'http://127.0.0.1:3000', set_headers: { X-A: { claim: realm.roles }, X-B: b } }\n";
+    let plan = plan(&routes("    client_id: abc\n", route), &[]).unwrap();
+    assert_eq!(plan.providers[0].needed_claims, ["realm", "realm.roles"]);
+}
+
+/// For whom a token has to be: the route says it, or the provider with `mode: remote`, or the path.
+#[test]
+fn every_route_has_an_audience() {
+    let two = "      - { path: /a, backend: 'http://127.0.0.1:3000', audience: 'urn:a' }\n      \
+               - { path: /b, backend: 'http://127.0.0.1:3000' }\n";
+    let of = |provider: &str| {
+        let plan = plan(&routes(provider, two), &[]).unwrap();
+        let audiences: Vec<_> = plan.providers[0].routes.iter().map(|route| route.audiences.join(" ")).collect();
+        audiences.join(", ")
+    };
+    assert_eq!(of("    client_id: abc\n"), "urn:a, https://mcp.example.com/b");
+    assert_eq!(of("    client_id: abc\n    audience: urn:api\n"), "urn:a, https://mcp.example.com/b");
+    assert_eq!(of("    mode: remote\n"), "urn:a, https://mcp.example.com/b");
+    assert_eq!(of("    mode: remote\n    audience: [urn:x, urn:y]\n"), "urn:a, urn:x urn:y");
+}

@@ -8,14 +8,18 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
 
-use super::{Lease, headers};
+use super::{
+    Lease,
+    headers::{self, Rules},
+};
 use crate::{
     body::BoxError,
     metrics::{RouteMetrics, Running, outcome::Backend as Outcome},
@@ -32,8 +36,8 @@ pub(super) struct RequestBody {
     remaining: u64,
     /// Set with every frame: the sign that an upload is going on.
     moved: Option<Arc<AtomicBool>>,
-    /// Headers that only we may set: no trailers of the client's either.
-    reserved: Arc<[HeaderName]>,
+    /// What may not be said in front may not be said in trailers either.
+    rules: Arc<Rules>,
     metrics: Arc<RouteMetrics>,
 }
 
@@ -56,8 +60,25 @@ pub(super) struct ResponseBody<L> {
     lease: L,
     ending: Ending,
     metrics: Arc<RouteMetrics>,
-    _stream: Option<Running>,
+    /// Of a response that stays open: its place in the count.
+    stream: Option<Running>,
+    /// The end of a response that says nothing for too long.
+    idle: Option<Idle>,
 }
+
+/// The longest silence of a backend. Costs nothing where it is not asked for.
+#[derive(Debug)]
+pub(super) struct Idle {
+    longest: Duration,
+    end: Pin<Box<Sleep>>,
+    /// Nothing has come since the backend was last asked.
+    waits: bool,
+}
+
+/// A response that was ended in the middle of a silence, while the client was promised more bytes.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the backend said nothing for longer than the route allows")]
+pub(super) struct Silent;
 
 /// A response that was cut because its lease ended, while the client was promised more bytes.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -77,10 +98,10 @@ impl RequestBody {
         inner: Incoming,
         max: u64,
         moved: Option<Arc<AtomicBool>>,
-        reserved: Arc<[HeaderName]>,
+        rules: Arc<Rules>,
         metrics: Arc<RouteMetrics>,
     ) -> Self {
-        Self { inner, remaining: max, moved, reserved, metrics }
+        Self { inner, remaining: max, moved, rules, metrics }
     }
 }
 
@@ -99,7 +120,7 @@ impl Body for RequestBody {
         Poll::Ready(frame.map(|frame| {
             let mut frame = frame.map_err(RequestBodyError::Client)?;
             if let Some(trailers) = frame.trailers_mut() {
-                headers::clean_trailers(trailers, &self.reserved);
+                headers::clean_trailers(trailers, &self.rules);
             }
             if let Some(data) = frame.data_ref() {
                 let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
@@ -128,13 +149,14 @@ impl<L: Lease> ResponseBody<L> {
         mut ending: Ending,
         metrics: Arc<RouteMetrics>,
         stream: Option<Running>,
+        idle: Option<Idle>,
     ) -> Self {
         if inner.is_end_stream() {
             ending.is(Outcome::Ok);
         }
         let short = inner.size_hint().exact().is_some_and(|length| length <= SHORT);
         let over = (!short).then(|| lease.over());
-        Self { inner: Some(inner), over, lease, ending, metrics, _stream: stream }
+        Self { inner: Some(inner), over, lease, ending, metrics, stream, idle }
     }
 
     /// Ends the response before its time: cleanly where the length is open, with an error where
@@ -144,6 +166,26 @@ impl<L: Lease> ResponseBody<L> {
         self.over = None;
         self.ending.is(Outcome::Ok);
         Poll::Ready(promised.then(|| Err(Revoked.into())))
+    }
+
+    /// The backend went silent. Only events may just stop: of anything else the client would take
+    /// what it has for complete.
+    fn give_up(&mut self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.inner = None;
+        self.over = None;
+        self.ending.is(Outcome::Timeout);
+        Poll::Ready(self.stream.is_none().then(|| Err(Silent.into())))
+    }
+
+    /// Nothing has come: does something else end it? Only a response that waits asks to be woken.
+    fn poll_ends(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.over.as_mut().is_some_and(|over| over.as_mut().poll(context).is_ready()) {
+            return self.cut();
+        }
+        if self.idle.as_mut().is_some_and(|idle| idle.poll_end(context).is_ready()) {
+            return self.give_up();
+        }
+        Poll::Pending
     }
 }
 
@@ -161,6 +203,9 @@ impl<L: Lease> Body for ResponseBody<L> {
                 if let Some(data) = frame.data_ref() {
                     self.metrics.response_bytes(data.len());
                 }
+                if let Some(idle) = &mut self.idle {
+                    idle.waits = false;
+                }
                 // With a promised length nobody asks for the frame after the last one.
                 if self.is_end_stream() {
                     self.ending.is(Outcome::Ok);
@@ -177,11 +222,7 @@ impl<L: Lease> Body for ResponseBody<L> {
                 self.inner = None;
                 Poll::Ready(None)
             }
-            // Only a response that waits asks to be woken by its lease.
-            Poll::Pending => match self.over.as_mut().map(|over| over.as_mut().poll(context)) {
-                Some(Poll::Ready(())) => self.cut(),
-                Some(Poll::Pending) | None => Poll::Pending,
-            },
+            Poll::Pending => self.poll_ends(context),
         }
     }
 
@@ -191,6 +232,23 @@ impl<L: Lease> Body for ResponseBody<L> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+// === impl Idle ===
+
+impl Idle {
+    pub(super) fn new(longest: Duration) -> Self {
+        Self { longest, end: Box::pin(tokio::time::sleep(longest)), waits: false }
+    }
+
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.waits {
+            // The time in which the client did not read is not the backend's silence.
+            self.end.as_mut().reset(Instant::now() + self.longest);
+            self.waits = true;
+        }
+        self.end.as_mut().poll(context)
     }
 }
 

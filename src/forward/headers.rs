@@ -14,7 +14,11 @@ use http::{
 };
 
 use super::{Backend, ForwardHeaders, target::Mapping};
-use crate::metrics::outcome::StreamKind;
+use crate::{
+    config::plan::{PassHeaders, RoutePlan},
+    metrics::outcome::StreamKind,
+    reserved::{is_reserved, is_same},
+};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -24,25 +28,6 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-
-/// Header families in which servers look for who calls, or for another request than the one that
-/// was authorized (S21, S40). Nobody but us may say such things.
-const RESERVED_PREFIXES: [&str; 4] = ["x-forwarded-", "x-auth-request-", "x-vestibule-", "x-original-"];
-/// The same as whole names.
-const RESERVED_NAMES: [&str; 12] = [
-    "forwarded",
-    "x-real-ip",
-    "x-request-id",
-    "x-rewrite-url",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-remote-group",
-    "remote-user",
-    "x-remote-user",
-    "x-authenticated-user",
-    "x-webauth-user",
-];
 
 /// What says where a message ends, for whom it is and who sent it. With `_` for `-` these mean
 /// nothing in HTTP, but servers with a CGI heritage read them all the same.
@@ -65,11 +50,54 @@ const NOT_IN_TRAILERS: [HeaderName; 13] = [
     TRAILER,
 ];
 
+/// What a request is not understood without, whatever a route's list says: how its body and its answer
+/// are written, the trace (ours, if nobody began one), and the protocol between client and server. Of
+/// that, no list can know all names (P-22).
+const ESSENTIAL: [&str; 9] = [
+    "accept",
+    "accept-encoding",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "last-event-id",
+    "te",
+    "traceparent",
+    "tracestate",
+];
+/// The same as families.
+const ESSENTIAL_FAMILIES: [&str; 2] = ["mcp-", "sec-websocket-"];
+
 /// The names of our cookies begin with these, with `__Host-` before it on https.
 const OUR_COOKIES: [&str; 2] = ["vestibule-", "__host-vestibule"];
 
+/// What a client may say to one backend.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// Headers that this route sets itself, in lower case.
+    own: Box<[HeaderName]>,
+    /// All that may pass, if the route narrows it.
+    pass: Option<PassHeaders>,
+}
+
+// === impl Rules ===
+
+impl Rules {
+    pub(super) fn new(route: &RoutePlan) -> Self {
+        let set = route.set_headers.iter().map(|header| &header.name);
+        Self { own: route.identity_headers.names().chain(set).cloned().collect(), pass: route.pass_headers.clone() }
+    }
+
+    /// Servers with a CGI heritage read `X_User` and `X-User` as one header (S40).
+    fn refuse(&self, name: &str) -> bool {
+        self.own.iter().any(|own| is_same(name, own.as_str()))
+            || UNDERSCORED.contains(&name)
+            || is_reserved(name)
+            || self.pass.as_ref().is_some_and(|pass| !is_essential(name) && !pass.contains(name))
+    }
+}
+
 /// Removes what ends at this hop, what is for us, and what only we may say.
-pub(super) fn clean_request(headers: &mut HeaderMap, reserved: &[HeaderName]) {
+pub(super) fn clean_request(headers: &mut HeaderMap, rules: &Rules) {
     remove_named_by_connection(headers);
     for name in [AUTHORIZATION, ORIGIN, EXPECT, HTTP2_SETTINGS, PROXY_AUTHORIZATION] {
         headers.remove(name);
@@ -80,18 +108,18 @@ pub(super) fn clean_request(headers: &mut HeaderMap, reserved: &[HeaderName]) {
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    remove_reserved(headers, reserved);
+    remove_refused(headers, rules);
     clean_cookies(headers);
 }
 
 /// Some servers put what follows a body among the headers that came before it. So nothing may be
 /// said there that could not be said in front (S40).
-pub(super) fn clean_trailers(trailers: &mut HeaderMap, reserved: &[HeaderName]) {
+pub(super) fn clean_trailers(trailers: &mut HeaderMap, rules: &Rules) {
     for name in &NOT_IN_TRAILERS {
         trailers.remove(name);
     }
     remove_hop_by_hop(trailers);
-    remove_reserved(trailers, reserved);
+    remove_refused(trailers, rules);
 }
 
 /// Says who calls, from where, and for whom.
@@ -178,29 +206,17 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-fn remove_reserved(headers: &mut HeaderMap, reserved: &[HeaderName]) {
+/// Removes what a client may not say on this route.
+fn remove_refused(headers: &mut HeaderMap, rules: &Rules) {
     // Nearly always empty, and then it costs no allocation.
-    let doomed: Vec<HeaderName> = headers.keys().filter(|name| is_reserved(name.as_str(), reserved)).cloned().collect();
+    let doomed: Vec<HeaderName> = headers.keys().filter(|name| rules.refuse(name.as_str())).cloned().collect();
     for name in doomed {
         headers.remove(name);
     }
 }
 
-/// Servers with a CGI heritage read `X_User` and `X-User` as one header (S40).
-fn is_reserved(name: &str, reserved: &[HeaderName]) -> bool {
-    reserved.iter().any(|own| same_header(name, own.as_str()))
-        || UNDERSCORED.contains(&name)
-        || (matches!(name.as_bytes(), [b'f' | b'x' | b'r', ..])
-            && (RESERVED_NAMES.iter().any(|own| same_header(name, own))
-                || RESERVED_PREFIXES
-                    .iter()
-                    .any(|prefix| name.get(..prefix.len()).is_some_and(|start| same_header(start, prefix)))))
-}
-
-/// Both are lower case already.
-fn same_header(name: &str, own: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    name.len() == own.len() && name.bytes().zip(own.bytes()).all(|(a, b)| plain(a) == plain(b))
+fn is_essential(name: &str) -> bool {
+    ESSENTIAL.contains(&name) || ESSENTIAL_FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 /// Takes our cookies out, and makes one header of the several that HTTP/2 may have

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Access, cache::Verified, identity};
 use crate::{
-    config::plan::{BackendAuthorization, IdentityHeaders, RoutePlan},
+    config::plan::{BackendAuthorization, IdentityHeaders, RoutePlan, SetHeader},
     keys::{KeyError, KeyRing},
     oauth::{ClientId, Issuer, Scopes},
     time::Timestamp,
@@ -34,6 +34,7 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Composer {
     names: IdentityHeaders,
+    set: Vec<SetHeader>,
     issuer: Issuer,
     audience: String,
     keys: Arc<KeyRing>,
@@ -63,6 +64,7 @@ impl Composer {
     pub(super) fn new(plan: &RoutePlan, issuer: Issuer, keys: Arc<KeyRing>) -> Self {
         Self {
             names: plan.identity_headers.clone(),
+            set: plan.set_headers.clone(),
             issuer,
             audience: plan.backend.url.to_string(),
             keys,
@@ -72,7 +74,9 @@ impl Composer {
 
     /// The headers of a token that was just verified, still without an assertion.
     pub(super) fn first(&self, access: &Access, scopes: &Scopes) -> ArcSwap<Outgoing> {
-        let headers = identity::headers(&self.names, &access.identity(), access.client_id(), scopes);
+        let identity = access.identity();
+        let mut headers = identity::headers(&self.names, &identity, access.client_id(), scopes);
+        headers.extend(identity::set(&self.set, &identity));
         let asserts = self.assertion_as_authorization || self.names.assertion.is_some();
         let renew_at = asserts.then_some(Timestamp(0));
         ArcSwap::from_pointee(Outgoing { identity: headers.into(), authorization: None, renew_at })

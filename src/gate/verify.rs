@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Access, Issued, access::TokenAccess};
 use crate::{
     authority::{ACCESS_TOKEN_TYPE, AccessTokenClaims, End, Grants},
-    config::plan::AccessTokenPlan,
+    config::plan::{AccessTokenPlan, RoutePlan},
     keys::{KeyRing, VerifyError},
     metrics::outcome::{Credential, Verification},
     oauth::{Issuer, ResourceUri, Scopes},
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Verifier {
     /// Those that we issue.
-    Own { issuer: Issuer, resource: ResourceUri, keys: Arc<KeyRing>, grants: Arc<Grants> },
+    Own { issuer: Issuer, resource: ResourceUri, audience: String, keys: Arc<KeyRing>, grants: Arc<Grants> },
     /// Those that the provider issues.
     Provider {
         provider: Arc<Provider>,
@@ -48,15 +48,18 @@ pub(super) struct Good {
 // === impl Verifier ===
 
 impl Verifier {
-    pub(super) fn new(of: &Issued, issuer: Issuer, resource: ResourceUri, keys: Arc<KeyRing>, clock: Clock) -> Self {
+    pub(super) fn new(of: &Issued, issuer: Issuer, route: &RoutePlan, keys: Arc<KeyRing>, clock: Clock) -> Self {
         match of {
-            Issued::ByUs { grants, .. } => Self::Own { issuer, resource, keys, grants: Arc::clone(grants) },
+            Issued::ByUs { grants, .. } => Self::Own {
+                issuer,
+                resource: route.resource.clone(),
+                audience: route.audience().to_owned(),
+                keys,
+                grants: Arc::clone(grants),
+            },
             Issued::ByProvider { provider, plan, end_of_provider } => Self::Provider {
                 provider: Arc::clone(provider),
-                audiences: match plan.audiences.as_slice() {
-                    [] => vec![resource.to_string()],
-                    audiences => audiences.to_vec(),
-                },
+                audiences: route.audiences.clone(),
                 plan: plan.clone(),
                 end_of_provider: Arc::clone(end_of_provider),
                 clock,
@@ -78,8 +81,8 @@ impl Verifier {
     /// [`Bad`].
     pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Result<Good, Bad> {
         match self {
-            Self::Own { issuer, resource, keys, grants } => {
-                own(token, now, issuer, resource, keys, grants).await.map_err(Bad::from)
+            Self::Own { issuer, resource, audience, keys, grants } => {
+                own(token, now, issuer, (resource, audience), keys, grants).await.map_err(Bad::from)
             }
             Self::Provider { provider, plan, audiences, end_of_provider, clock } => {
                 let found = provider.check_access_token(plan, token, audiences).await.map_err(|error| {
@@ -117,12 +120,12 @@ async fn own(
     token: &str,
     now: Timestamp,
     issuer: &Issuer,
-    resource: &ResourceUri,
+    (resource, audience): (&ResourceUri, &str),
     keys: &KeyRing,
     grants: &Grants,
 ) -> Result<Good, Verification> {
     let claims: AccessTokenClaims =
-        keys.verify(token, ACCESS_TOKEN_TYPE, issuer, resource.as_str(), now).map_err(VerifyError::outcome)?;
+        keys.verify(token, ACCESS_TOKEN_TYPE, issuer, audience, now).map_err(VerifyError::outcome)?;
     let grant = grants.state(&claims.sid).await.map_err(|error| {
         tracing::warn!(%error, "a grant could not be looked up");
         Verification::StoreError

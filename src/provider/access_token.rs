@@ -203,7 +203,7 @@ impl Provider {
             };
         }
         checked?;
-        let facts = parsed.facts(self.issuers(&known), plan, self.clock.now())?;
+        let facts = parsed.facts(self.issuers(&known), (plan, &self.plan.needed_claims), self.clock.now())?;
         facts.check_audience(audiences)?;
         Ok(ProviderAccess::of(&facts, None, generation))
     }

@@ -172,6 +172,7 @@ impl Provider {
             Some(Value::Bool(false)) => return Err(AccessTokenError::Inactive),
             _ => return Err(failed(clean("the answer has no `active`"))),
         }
+        let plan = (plan, self.plan.needed_claims.as_slice());
         Facts::read(members, false, self.issuers(&known), plan, self.clock.now()).map(Arc::new)
     }
 }

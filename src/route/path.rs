@@ -1,6 +1,8 @@
 //! Which request paths are too strange to be routed: the backend might read them otherwise than
 //! we do, and then it would serve what was never authorized.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 /// Why a path is refused. A path that passes is forwarded byte for byte.
@@ -99,7 +101,7 @@ fn check_plain(path: &str) -> Result<(), PathError> {
     if path.split('/').any(is_dots) { Err(PathError::DotSegment) } else { Ok(()) }
 }
 
-fn decode(path: &str) -> Result<std::borrow::Cow<'_, str>, PathError> {
+fn decode(path: &str) -> Result<Cow<'_, str>, PathError> {
     percent_decode_str(path).decode_utf8().map_err(|_| PathError::Encoding)
 }
 

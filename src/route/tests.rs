@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use super::*;
-use crate::testing;
+use crate::{config::plan::RoutePlan, testing};
 
 #[expect(clippy::unnecessary_wraps, reason = "compared with what `find` returns")]
 fn target(mount: usize, endpoint: Endpoint) -> Option<Target> {
@@ -122,6 +124,76 @@ fn s24_the_longest_route_wins() {
     ] {
         assert_eq!(table.find(path), Ok(expected), "{path}");
     }
+}
+
+/// Routes of one provider at the root, with how each of them matches.
+fn table(routes: &[(&str, PathMatch)]) -> RouteTable {
+    let mut plan = testing::plan("https://g.example", &[("a", "/", &[])]);
+    let mut provider = (*plan.providers[0]).clone();
+    provider.routes = routes
+        .iter()
+        .map(|(path, matches)| {
+            let route = testing::route(&plan.public_url, "a", path, "http://b/");
+            Arc::new(RoutePlan { matches: *matches, ..route })
+        })
+        .collect();
+    plan.providers = vec![Arc::new(provider)];
+    RouteTable::build(&plan).unwrap()
+}
+
+/// S22, S24: an exact route has its own path, with or without a slash at its end, and nothing below.
+#[test]
+fn s24_an_exact_route_has_its_own_path_only() {
+    let gate = |route| Ok(Some(Target::Gate { mount: 0, route }));
+    let alone = table(&[("/mcp", PathMatch::Exact)]);
+    for (path, expected) in [
+        ("/mcp", gate(0)),
+        ("/mcp/", gate(0)),
+        ("/mcp/x", Ok(None)),
+        ("/mcpx", Ok(None)),
+        ("/MCP", Ok(None)),
+        ("/mcp%2f", Ok(None)),
+        ("/mcp;x", Ok(None)),
+        ("/", Ok(None)),
+    ] {
+        assert_eq!(alone.find(path), expected, "{path}");
+    }
+    let root = table(&[("/", PathMatch::Exact)]);
+    assert_eq!((root.find("/"), root.find("/x")), (gate(0), Ok(None)));
+    let both = table(&[("/", PathMatch::Prefix), ("/admin", PathMatch::Exact)]);
+    for (path, expected) in [
+        ("/admin", gate(1)),
+        ("/admin/", gate(1)),
+        ("/admin/x", gate(0)),
+        ("/adminx", gate(0)),
+        ("/Admin", Err(PathError::Ambiguous)),
+        ("/admin%2f", Err(PathError::Ambiguous)),
+        ("/admin;x", Err(PathError::Ambiguous)),
+        ("/%61dmin", Err(PathError::Ambiguous)),
+    ] {
+        assert_eq!(both.find(path), expected, "{path}");
+    }
+}
+
+/// S22, S24: a server that does not care about upper and lower case must not serve another route's
+/// part to a token that was made for this one. Where nothing can be confused, letters are letters.
+#[test]
+fn s22_s24_upper_and_lower_case() {
+    let gate = |route| Ok(Some(Target::Gate { mount: 0, route }));
+    let nested = table(&[("/api", PathMatch::Prefix), ("/api/Admin", PathMatch::Prefix)]);
+    for path in ["/api/admin", "/api/ADMIN/x", "/api/%41dmin", "/api/%61dmin", "/api/admin;x", "/api/a%44min"] {
+        assert_eq!(path::check(path), Ok(()), "{path}");
+        assert_eq!(nested.find(path), Err(PathError::Ambiguous), "{path}");
+    }
+    let long_s = table(&[("/api", PathMatch::Prefix), ("/api/secrets", PathMatch::Prefix)]);
+    assert_eq!(long_s.find("/api/%C5%BFecrets"), Err(PathError::Ambiguous), "a long s is an S in upper case");
+    for (path, expected) in
+        [("/api/Admin", gate(1)), ("/api/Admin/X", gate(1)), ("/api/X", gate(0)), ("/API", Ok(None)), ("/x", Ok(None))]
+    {
+        assert_eq!(nested.find(path), expected, "{path}");
+    }
+    let beside = table(&[("/a", PathMatch::Prefix), ("/b", PathMatch::Prefix)]);
+    assert_eq!((beside.find("/a/B"), beside.find("/A")), (gate(0), Ok(None)));
 }
 
 #[test]

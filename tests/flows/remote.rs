@@ -275,3 +275,60 @@ async fn t3_an_introspection_that_fails_is_503() {
     assert!(stage.metrics().await.contains("outcome=\"introspection_failed\",provider=\"demo\"} 1"));
     stage.stop().await;
 }
+
+/// RS-20, S50: each route may be for an audience of its own, whatever the provider's is; a token for
+/// one opens no other.
+#[tokio::test]
+async fn rs20_an_audience_for_each_route() {
+    let stage = Stage::remote(options(), true, |_, backend| {
+        format!(
+            "    audience: urn:all\n    routes:\n      - {{ path: /mcp, backend: '{backend}' }}\n      \
+             - {{ path: /two, backend: '{backend}', audience: [urn:two, urn:second] }}\n"
+        )
+    })
+    .await;
+    let two = format!("{}/two", stage.origin);
+    for (audience, opens_one, opens_two) in [
+        ("urn:all", true, false),
+        ("urn:two", false, true),
+        ("urn:second", false, true),
+        (stage.resource.as_str(), false, false),
+        (two.as_str(), false, false),
+    ] {
+        let token = token(&stage, audience, "mcp");
+        for (url, opens) in [(&stage.resource, opens_one), (&two, opens_two)] {
+            let expected = if opens { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            assert_eq!(call(url, &token).await.status(), expected, "{audience} at {url}");
+        }
+    }
+    stage.stop().await;
+}
+
+/// Cognito's access tokens say by `client_id` for whom they are, and have no `aud`; one that has an
+/// `aud` is for that. Its ID tokens open nothing.
+#[tokio::test]
+async fn s50_s52_cognitos_access_tokens() {
+    let stage = Stage::remote(options(), true, |_, backend| {
+        format!(
+            "    audience_claim: client_id\n    audience: [app-client]\n    routes:\n      \
+             - {{ path: /mcp, backend: '{backend}' }}\n"
+        )
+    })
+    .await;
+    let base = json!({
+        "iss": stage.provider().issuer(), "sub": "demo|ada", "exp": 4_000_000_000_u64, "scope": "mcp",
+        "token_use": "access", "client_id": "app-client", "username": "ada", "cognito:groups": ["staff"],
+    });
+    for (changes, expected) in [
+        (json!({}), StatusCode::OK),
+        (json!({ "client_id": "another-client" }), StatusCode::UNAUTHORIZED),
+        (json!({ "aud": "https://api.example.com" }), StatusCode::UNAUTHORIZED),
+        (json!({ "token_use": "id", "aud": "app-client" }), StatusCode::UNAUTHORIZED),
+    ] {
+        let mut claims = base.clone();
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let token = stage.provider().sign("JWT", &claims).unwrap();
+        assert_eq!(call(&stage.resource, &token).await.status(), expected, "{changes}");
+    }
+    stage.stop().await;
+}

@@ -120,3 +120,31 @@ async fn r4_the_query_is_forwarded_unchanged() {
     assert!(backend.last().starts_with("POST /mcp?kb_name=a%20b&x=%2F&&= HTTP/1.1\r\n"), "{}", backend.last());
     stage.stop().await;
 }
+
+/// RS-20, R*: a route's own `audience` is in its tokens. Clients ask by the URL that the metadata name
+/// (RS-4), or by the audience itself; such a token opens this route and no other.
+#[tokio::test]
+async fn rs4_rs20_an_audience_of_ones_own() {
+    let stage = Stage::configured(|backend| {
+        format!(
+            "    routes:\n      - {{ path: /mcp, backend: {backend}, audience: 'api://tools' }}\n      \
+             - {{ path: /two, backend: {backend} }}\n"
+        )
+    })
+    .await;
+    let client = Client::discover(&stage.resource).await;
+    let two = Client { resource: format!("{}/two", stage.origin), ..client.clone() };
+    for (authorize, token) in [(stage.resource.as_str(), "api://tools"), ("api://tools", stage.resource.as_str())] {
+        let attempt = client.attempt().with("resource", Some(authorize));
+        let tokens = client.tokens_by(&attempt, &[("resource", token)]).await;
+        assert_eq!(tokens.claims()["aud"], "api://tools");
+        assert_eq!(client.call(&tokens.access, "ping", json!({})).await.status(), StatusCode::OK);
+        assert_eq!(two.call(&tokens.access, "ping", json!({})).await.status(), StatusCode::UNAUTHORIZED);
+    }
+    let attempt = client.attempt().with("resource", Some(&two.resource));
+    let tokens = client.tokens_by(&attempt, &[]).await;
+    assert_eq!(tokens.claims()["aud"], two.resource.as_str());
+    assert_eq!(two.call(&tokens.access, "ping", json!({})).await.status(), StatusCode::OK);
+    assert_eq!(client.call(&tokens.access, "ping", json!({})).await.status(), StatusCode::UNAUTHORIZED);
+    stage.stop().await;
+}

@@ -1,5 +1,9 @@
 //! Paths and hosts: what is ours, what is a route's, and what is refused before it is looked up.
 
+use std::sync::Arc;
+
+use vestibule::config::plan::PathMatch;
+
 use crate::gateway::{Gateway, header, status};
 
 /// S20, S22, S24: strange paths end here; what passes arrives byte for byte.
@@ -106,4 +110,59 @@ async fn trace_is_not_answered() {
     let token = format!("Authorization: Bearer {}", gateway.world.token("/mcp", "mcp").await);
     assert_eq!(status(&gateway.ask("TRACE /mcp", &[&token]).await), 501);
     assert!(gateway.backend.seen().is_empty());
+}
+
+/// S22, S24: an exact route is its own path and no other, however that is written; the backend hears
+/// of nothing else.
+#[tokio::test]
+async fn s22_s24_an_exact_route_is_one_path() {
+    let gateway = Gateway::with(|_, provider| {
+        Arc::make_mut(&mut provider.routes[0]).matches = PathMatch::Exact;
+    })
+    .await;
+    let token = format!("Authorization: Bearer {}", gateway.world.token("/mcp", "mcp").await);
+    for (path, expected) in [
+        ("/mcp/x", 404),
+        ("/mcp/..", 400),
+        ("/mcp/%2e%2e/other", 400),
+        ("/mcp//", 400),
+        ("//mcp", 400),
+        ("/mcp%2f", 404),
+        ("/mcp%2fx", 404),
+        ("/mcp;x", 404),
+        ("/MCP", 404),
+        ("/%6Dcp", 404),
+        ("/mcp%00", 400),
+    ] {
+        let answer = gateway.ask(&format!("GET {path}"), &[&token]).await;
+        assert_eq!(status(&answer), expected, "{path}: {answer}");
+    }
+    assert!(gateway.backend.seen().is_empty());
+    for path in ["/mcp", "/mcp/", "/mcp?x=/../y"] {
+        assert_eq!(status(&gateway.ask(&format!("GET {path}"), &[&token]).await), 200, "{path}");
+        assert_eq!(gateway.backend.seen().pop().unwrap().line, format!("GET {path}"));
+    }
+}
+
+/// S22, S24: where one route lies in another one, letters in another case are no way around it.
+#[tokio::test]
+async fn s22_s24_another_case_is_no_way_around() {
+    let gateway = Gateway::with(|plan, provider| {
+        let inner = crate::plan::route(&plan.public_url, "auth0", "/mcp/admin", "http://127.0.0.1:9/");
+        provider.routes.push(Arc::new(inner));
+    })
+    .await;
+    let token = format!("Authorization: Bearer {}", gateway.world.token("/mcp", "mcp").await);
+    for (path, expected) in [
+        ("/mcp/admin", 401),
+        ("/mcp/Admin", 400),
+        ("/mcp/ADMIN/x", 400),
+        ("/mcp/%41dmin", 400),
+        ("/mcp/%61dmin", 400),
+        ("/mcp/admin;x", 400),
+        ("/mcp/Other", 200),
+    ] {
+        assert_eq!(status(&gateway.ask(&format!("GET {path}"), &[&token]).await), expected, "{path}");
+    }
+    assert_eq!(gateway.backend.seen().len(), 1);
 }

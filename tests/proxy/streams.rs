@@ -167,3 +167,50 @@ impl MakeWriter<'_> for Log {
         self.clone()
     }
 }
+
+/// A backend that says nothing for longer than the route allows: events end cleanly, a tunnel ends,
+/// and every sign of life begins the time anew. Without `idle_timeout` nothing ends (P1, P-6).
+#[tokio::test]
+async fn p6_only_a_silence_that_the_route_names_ends_a_stream() {
+    let longest = Duration::from_millis(600);
+    let gateway = Gateway::with(|_, provider| {
+        Arc::make_mut(&mut provider.routes[0]).backend.idle_timeout = Some(longest);
+    })
+    .await;
+    let token = format!("Authorization: Bearer {}", gateway.world.token("/mcp", "mcp").await);
+    let other = format!("Authorization: Bearer {}", gateway.world.token("/other", "mcp").await);
+    let mut patient = gateway.connect(gateway.request("GET /other/events", &[&other])).await;
+    read_until(&mut patient, "\r\n\r\n").await;
+    let mut stream = gateway.connect(gateway.request("GET /mcp/events", &[&token])).await;
+    read_until(&mut stream, "\r\n\r\n").await;
+    let begun = Instant::now();
+    for _ in 0..4 {
+        tokio::time::sleep(longest / 2).await;
+        gateway.backend.event(": here\n\n").await;
+        read_until(&mut stream, ": here").await;
+    }
+    assert!(begun.elapsed() > longest, "it outlived one silence");
+    assert!(read_all(&mut stream).await.ends_with("0\r\n\r\n"), "events end cleanly");
+    gateway.backend.closed().await;
+    let counted = "vestibule_backend_requests_total{outcome=\"timeout\",route=\"auth0/mcp\"} 1";
+    let metrics = gateway.world.metrics.render();
+    assert!(metrics.contains(counted), "{metrics}");
+
+    let socket = gateway.request(
+        "GET /mcp/socket",
+        &[&token, "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"],
+    );
+    let mut tunnel = gateway.connect(socket.replace("connection: close", "connection: upgrade")).await;
+    read_until(&mut tunnel, "\r\n\r\n").await;
+    let begun = Instant::now();
+    for word in ["one", "two", "three"] {
+        tokio::time::sleep(longest / 2).await;
+        tunnel.write_all(word.as_bytes()).await.unwrap();
+        read_until(&mut tunnel, word).await;
+    }
+    assert!(begun.elapsed() > longest, "it outlived one silence");
+    assert_eq!(read_all(&mut tunnel).await, "");
+
+    gateway.backend.event(": still here\n\n").await;
+    read_until(&mut patient, ": still here").await;
+}

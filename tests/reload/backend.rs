@@ -1,4 +1,5 @@
-//! A protected server that answers at once, slowly (`/slow`) or without end (`/events`).
+//! A protected server that answers at once, slowly (`/slow`), without end (`/events`), or with what it
+//! was told (`/headers`).
 
 use std::{convert::Infallible, time::Duration};
 
@@ -46,6 +47,12 @@ impl Drop for Backend {
 
 async fn answer(request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, Infallible> {
     let path = request.uri().path().to_owned();
+    if path.ends_with("/headers") {
+        let line =
+            |(name, value): (&http::HeaderName, &http::HeaderValue)| format!("{name}: {}\n", value.to_str().unwrap());
+        let lines: String = request.headers().iter().map(line).collect();
+        return Ok(Response::new(Full::new(Bytes::from(lines)).boxed_unsync()));
+    }
     drop(request.into_body().collect().await);
     if path.ends_with("/events") {
         let events = unfold(0_u32, |count| async move {

@@ -30,4 +30,5 @@ mod flight;
 mod policy;
 mod process;
 mod providers;
+mod routes;
 mod soak;

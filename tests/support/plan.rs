@@ -6,7 +6,8 @@ use url::Url;
 use vestibule::{
     config::plan::{
         AuditPlan, BackendAuthorization, BackendPlan, ConsentPlan, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat,
-        LogPlan, Mode, Plan, PolicyPlan, ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm, StoragePlan,
+        LogPlan, Mode, PathMatch, Plan, PolicyPlan, ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm,
+        StoragePlan,
     },
     oauth::{Issuer, ResourceUri, Scopes},
 };
@@ -97,11 +98,14 @@ pub(crate) fn route(public_url: &Url, provider: &str, path: &str, backend: &str)
         id: format!("{provider}{path}"),
         provider: provider.to_owned(),
         path: path.to_owned(),
+        matches: PathMatch::Prefix,
+        audiences: vec![ResourceUri::of_route(public_url, path).to_string()],
         resource: ResourceUri::of_route(public_url, path),
         backend: BackendPlan {
             url: Url::parse(backend).unwrap(),
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(2),
+            idle_timeout: None,
         },
         required_scopes: Scopes::parse("mcp").unwrap(),
         policy: PolicyPlan::default(),
@@ -114,6 +118,8 @@ pub(crate) fn route(public_url: &Url, provider: &str, path: &str, backend: &str)
             client: header("x-user-client"),
             assertion: None,
         },
+        set_headers: Vec::new(),
+        pass_headers: None,
         backend_authorization: BackendAuthorization::None,
     }
 }

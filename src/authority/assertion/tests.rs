@@ -148,6 +148,19 @@ async fn d8_a_public_client_with_an_assertion() {
     assert!(authenticate(&kit, &client.sign("JWT", &claims("1")).unwrap(), None).await.is_ok());
 }
 
+/// S58: another configuration forgets no assertion that was used.
+#[tokio::test]
+async fn s58_a_replay_after_a_reload_is_seen() {
+    let mut kit = Kit::new().await;
+    let client = keys(SigningAlgorithm::Es256).await;
+    kit.web.serves(&document(&client.jwks()));
+    let assertion = client.sign("JWT", &claims("1")).unwrap();
+    assert!(authenticate(&kit, &assertion, None).await.is_ok());
+    kit.authority = kit.another(|plan| plan.display_name = "Another".to_owned()).await;
+    assert!(authenticate(&kit, &assertion, None).await.is_err(), "the replay");
+    assert!(authenticate(&kit, &client.sign("JWT", &claims("2")).unwrap(), None).await.is_ok());
+}
+
 /// S58: whoever fills the memory of used assertions does not make room for replays.
 #[tokio::test]
 async fn s58_a_full_memory_still_sees_replays() {

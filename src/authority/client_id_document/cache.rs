@@ -16,6 +16,7 @@ use super::{
     MAX_KEYS, document::key_set, document_url, is_json,
 };
 use crate::{
+    authority::assertion::SeenAssertions,
     oauth::ClientId,
     time::{Clock, Timestamp},
 };
@@ -47,6 +48,9 @@ pub struct ClientDocuments {
     documents: Copies<ClientIdDocument>,
     keys: Copies<JwkSet>,
     hosts: sync::Cache<String, Arc<DefaultDirectRateLimiter>>,
+    /// How clients that are described in this way have proved themselves: remembered for as long as
+    /// the process runs, whatever the configuration becomes.
+    assertions: SeenAssertions,
 }
 
 /// A document, and whether it had to be asked for.
@@ -89,7 +93,13 @@ impl ClientDocuments {
                 .eviction_policy(EvictionPolicy::lru())
                 .time_to_idle(Duration::from_mins(5))
                 .build(),
+            assertions: SeenAssertions::new(),
         }
+    }
+
+    /// Assertions that were used.
+    pub(in crate::authority) fn assertions(&self) -> &SeenAssertions {
+        &self.assertions
     }
 
     /// The document of a client.

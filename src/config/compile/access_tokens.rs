@@ -12,7 +12,7 @@ use crate::{
     config::{
         document::{IdentityMembers, Introspection, Lifetimes, Provider},
         origin::{child, item},
-        plan::{AccessTokenPlan, ClientAuthMethod, IntrospectionPlan, Mode},
+        plan::{AccessTokenPlan, AudienceClaim, ClientAuthMethod, IntrospectionPlan, Mode},
         preset::{Audience, Preset},
     },
     oauth::redirect_uri::is_loopback,
@@ -56,6 +56,7 @@ pub(super) fn compile(
     if provider.audience.is_some() && audiences.is_empty() {
         report.error(&audience_at, "is empty").help("write the API's identifier, or remove `audience`");
     }
+    let audience_claim = audience_claim(&child(at, "audience_claim"), provider, preset, report);
     let introspection = provider.introspection.as_ref().and_then(|written| {
         introspection(&child(at, "introspection"), written, application, allow_insecure_http, report)
     });
@@ -66,7 +67,7 @@ pub(super) fn compile(
     };
     match mode {
         Mode::Remote => {
-            let plan = Some(AccessTokenPlan { audiences, scope_claims, introspection });
+            let plan = Some(AccessTokenPlan { audiences, audience_claim, scope_claims, introspection });
             AccessTokens { plan, audience: None }
         }
         Mode::Proxy => {
@@ -78,9 +79,16 @@ pub(super) fn compile(
                     )
                     .help("remove it");
             }
-            proxy(at, provider, preset, audiences, introspection, report)
+            proxy(at, provider, preset, (audiences, audience_claim), introspection, report)
         }
     }
+}
+
+fn audience_claim(at: &str, provider: &Provider, preset: &Preset, report: &mut Report<'_>) -> AudienceClaim {
+    let choices = [("aud", AudienceClaim::Aud), ("client_id", AudienceClaim::ClientId)];
+    let written = provider.audience_claim.as_deref();
+    let read = |text: &str| report.read(at, text.trim(), |text| value::choice(text, &choices));
+    written.and_then(read).unwrap_or(preset.audience_claim)
 }
 
 /// We verify the ID token in any case. The access token is checked as soon as it is known for whom
@@ -89,7 +97,7 @@ fn proxy(
     at: &str,
     provider: &Provider,
     preset: &'static Preset,
-    audiences: Vec<String>,
+    (audiences, audience_claim): (Vec<String>, AudienceClaim),
     introspection: Option<IntrospectionPlan>,
     report: &mut Report<'_>,
 ) -> AccessTokens {
@@ -131,7 +139,14 @@ fn proxy(
     let audience = audiences.into_iter().next();
     let checked = audience.clone().filter(|_| only_id_token != Some(true));
     let scope_claims = SCOPE_CLAIMS.map(str::to_owned).to_vec();
-    let plan = checked.map(|audience| AccessTokenPlan { audiences: vec![audience], scope_claims, introspection });
+    let plan = checked.map(|audience| AccessTokenPlan {
+        audiences: vec![audience],
+        audience_claim,
+        scope_claims,
+        introspection,
+    });
+    // The name of an application is for the check alone: to the provider it would be an API's.
+    let audience = audience.filter(|_| audience_claim == AudienceClaim::Aud);
     AccessTokens { plan, audience }
 }
 

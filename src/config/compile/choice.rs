@@ -93,7 +93,7 @@ pub(super) fn compile(
     }
     differ(&at, provider, &members, report);
     mounted::demand_routes(&at, provider, report);
-    let mounted = mounted::compile(&at, provider, scopes.routes, place, report);
+    let mounted = mounted::compile(&at, provider, scopes.routes, (place, (Mode::Proxy, &[])), report);
     let callbacks: Vec<String> =
         names.iter().filter_map(|name| Some(callback(mounted.redirect_path.as_deref()?, name))).collect();
     let claims = mounted.claims(name, &at, callbacks.iter().map(String::as_str));

@@ -8,7 +8,7 @@ use super::{
     clients::Strangers,
     identifiers::Identifiers,
     lifetimes,
-    overlap::Claims,
+    overlap::{ClaimedRoute, Claims},
     report::Report,
     route::{self, below},
     static_client,
@@ -18,7 +18,7 @@ use crate::{
     config::{
         document::{Provider, keys},
         origin::{child, item},
-        plan::{Lifetimes, RoutePlan, StaticClient},
+        plan::{ENDPOINT_PATHS, Lifetimes, Mode, RoutePlan, StaticClient},
     },
     oauth::Scopes,
 };
@@ -45,16 +45,20 @@ pub(super) struct Mounted {
     pub(super) lifetimes: Lifetimes,
     /// `None`: one of them was wrong.
     pub(super) routes: Option<Vec<Arc<RoutePlan>>>,
-    /// Where each route is written, and its public path.
-    route_paths: Vec<(String, String)>,
+    mode: Mode,
+    route_paths: Vec<ClaimedRoute>,
 }
+
+/// Whose tokens open the routes, and for whom they have to be if a route does not say it (with
+/// `mode: remote`).
+type Tokens<'a> = (Mode, &'a [String]);
 
 /// `scopes` are those that each route demands, in the order of the routes.
 pub(super) fn compile(
     at: &str,
     provider: &Provider,
     scopes: Vec<Scopes>,
-    place: Place<'_>,
+    (place, (mode, audiences)): (Place<'_>, Tokens<'_>),
     report: &mut Report<'_>,
 ) -> Mounted {
     let mount = mount(at, provider, place, report);
@@ -65,16 +69,19 @@ pub(super) fn compile(
     let lifetimes = lifetimes::compile(&child(at, "lifetimes"), &provider.lifetimes, report);
     let Place { name, public_url, listen, .. } = place;
     let (mount_of, resource_base) = (mount.as_deref(), identifiers.resource_base.as_ref());
-    let route_place = route::Place { provider: name, mount: mount_of, public_url, resource_base, listen };
+    let route_place =
+        route::Place { provider: name, mount: mount_of, public_url, resource_base, listen, mode, audiences };
     let mut route_paths = Vec::new();
     let mut routes = Vec::new();
     for ((index, written), required) in provider.routes.iter().enumerate().zip(scopes) {
         let at = item(&child(at, "routes"), index);
         let path = route::path(&at, written, report);
+        let matches = route::matches(&at, written, report);
         if let (Some(mount), Some(path)) = (&mount, &path) {
-            route_paths.push((at.clone(), below(mount, path)));
+            route_paths.push(ClaimedRoute { at: at.clone(), path: below(mount, path), matches });
         }
-        routes.push(route::compile(&at, written, path.as_deref(), required, &route_place, report).map(Arc::new));
+        let paths = (path.as_deref(), matches);
+        routes.push(route::compile(&at, written, paths, required, &route_place, report).map(Arc::new));
     }
     Mounted {
         mount,
@@ -84,6 +91,7 @@ pub(super) fn compile(
         clients,
         lifetimes,
         routes: routes.into_iter().collect(),
+        mode,
         route_paths,
     }
 }
@@ -102,6 +110,7 @@ impl Mounted {
         Some(Claims {
             name: name.to_owned(),
             at: at.to_owned(),
+            endpoints: if self.mode == Mode::Proxy { &ENDPOINT_PATHS } else { &[] },
             callbacks: callbacks.into_iter().map(|path| below(&mount, path)).collect(),
             mount,
             routes: self.route_paths.clone(),

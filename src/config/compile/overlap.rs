@@ -1,10 +1,10 @@
 //! Every public path belongs to exactly one thing: mounts, own endpoints, callbacks and routes
 //! are compared with each other.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::{report::Report, route::below};
-use crate::config::plan::ENDPOINT_PATHS;
+use crate::config::plan::{PathMatch, folded};
 
 /// The public paths that a provider takes.
 pub(super) struct Claims {
@@ -12,10 +12,21 @@ pub(super) struct Claims {
     /// Path of the provider in the configuration.
     pub(super) at: String,
     pub(super) mount: String,
+    /// What an authorization server has, which in `mode: remote` the provider is.
+    pub(super) endpoints: &'static [&'static str],
     /// Where identity providers send browsers back to, with the mount.
     pub(super) callbacks: Vec<String>,
-    /// Where each is written, and its public path.
-    pub(super) routes: Vec<(String, String)>,
+    pub(super) routes: Vec<ClaimedRoute>,
+}
+
+/// The public paths that a route takes.
+#[derive(Clone)]
+pub(super) struct ClaimedRoute {
+    /// Path of the route in the configuration.
+    pub(super) at: String,
+    /// Public path.
+    pub(super) path: String,
+    pub(super) matches: PathMatch,
 }
 
 pub(super) fn check<'a>(claims: impl Iterator<Item = &'a Claims>, report: &mut Report<'_>) {
@@ -26,11 +37,28 @@ pub(super) fn check<'a>(claims: impl Iterator<Item = &'a Claims>, report: &mut R
             between(one, other, report);
         }
     }
+    letters(&claims, report);
+}
+
+/// S22: what some servers read as one path is not two routes.
+fn letters(claims: &[&Claims], report: &mut Report<'_>) {
+    let mut known: HashMap<String, &str> = HashMap::new();
+    for ClaimedRoute { at, path, .. } in claims.iter().flat_map(|claims| &claims.routes) {
+        match known.insert(folded(path).into_owned(), path) {
+            Some(before) if before != path => {
+                report
+                    .error(&format!("{at}.path"), format!("differs from `{before}` in upper and lower case only"))
+                    .offending(path)
+                    .help("write another path: some servers read the two as one");
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Endpoints, callback and routes of one provider.
 fn within(claims: &Claims, report: &mut Report<'_>) {
-    let endpoint = |path: &str| ENDPOINT_PATHS.into_iter().find(|endpoint| below(&claims.mount, endpoint) == path);
+    let endpoint = |path: &str| claims.endpoints.iter().find(|endpoint| below(&claims.mount, endpoint) == path);
     for redirect in &claims.callbacks {
         let at = format!("{}.redirect_path", claims.at);
         if endpoint(redirect).is_some() {
@@ -40,8 +68,8 @@ fn within(claims: &Claims, report: &mut Report<'_>) {
                 .help("write another path, such as `/auth/callback`");
         }
         // Everything is below a route at the mount itself: there, own endpoints win.
-        let hidden = claims.routes.iter().find(|(_, path)| *path != claims.mount && covers(path, redirect));
-        if let Some((route_at, path)) = hidden {
+        let hides = |route: &&ClaimedRoute| route.path != claims.mount && route.matches.covers(&route.path, redirect);
+        if let Some(ClaimedRoute { at: route_at, path, .. }) = claims.routes.iter().find(hides) {
             let at = if report.is_written(&at) { at } else { format!("{route_at}.path") };
             report
                 .error(
@@ -51,8 +79,8 @@ fn within(claims: &Claims, report: &mut Report<'_>) {
                 .help("write another `redirect_path`, or another `path` for the route");
         }
     }
-    let mut taken = HashSet::new();
-    for (at, path) in &claims.routes {
+    let mut taken = HashMap::new();
+    for ClaimedRoute { at, path, matches } in &claims.routes {
         let at = format!("{at}.path");
         if endpoint(path).is_some() {
             report
@@ -60,8 +88,18 @@ fn within(claims: &Claims, report: &mut Report<'_>) {
                 .offending(path)
                 .help("write another path; `backend` may keep its own");
         }
-        if !taken.insert(path) {
-            report.error(&at, "is already the path of another route").offending(path).help("remove one of the two");
+        match taken.insert(path, matches) {
+            Some(before) if before != matches => {
+                // With one path they would have one URL, and tokens for one would open the other.
+                report
+                    .error(&at, "is already the path of another route, whatever their `match`")
+                    .offending(path)
+                    .help("remove one of the two, or write another path: a path is one route, and one audience");
+            }
+            Some(_) => {
+                report.error(&at, "is already the path of another route").offending(path).help("remove one of the two");
+            }
+            None => {}
         }
     }
 }
@@ -88,12 +126,14 @@ fn between(one: &Claims, other: &Claims, report: &mut Report<'_>) {
             .help(format!("write `mount: /{}`", inner.name));
         return;
     }
-    for (at, path) in outer.routes.iter().filter(|(_, path)| covers(path, &inner.mount) || covers(&inner.mount, path)) {
+    let meets =
+        |route: &&ClaimedRoute| route.matches.covers(&route.path, &inner.mount) || covers(&inner.mount, &route.path);
+    for ClaimedRoute { at, path, .. } in outer.routes.iter().filter(meets) {
         let message = format!("overlaps with `{}`, the mount of provider `{}`", inner.mount, inner.name);
         let help = format!("write another path, or another `mount` for `{}`", inner.name);
         report.error(&format!("{at}.path"), message).offending(path).help(help);
     }
-    let endpoints = ENDPOINT_PATHS.iter().copied().chain(outer.callbacks.iter().map(String::as_str));
+    let endpoints = outer.endpoints.iter().copied().chain(outer.callbacks.iter().map(String::as_str));
     for path in endpoints.filter(|path| covers(path, &inner.mount) || covers(&inner.mount, path)) {
         report
             .error(&mount_at(inner), format!("overlaps with `{path}`, an endpoint of provider `{}`", outer.name))

@@ -18,7 +18,7 @@ use crate::{
     config::{
         document::{Provider, keys::ONLY_PROVIDER},
         origin::child,
-        plan::{Mode, PolicyPlan, ProviderPlan, RoutePlan},
+        plan::{HeaderSource, Mode, PolicyPlan, ProviderPlan, RoutePlan},
         preset::Preset,
     },
     oauth::Scopes,
@@ -83,7 +83,9 @@ pub(super) fn compile(
         Some(choice) => choice::refuse_keys_of_choice(&at, choice, report),
         None => mounted::demand_routes(&at, provider, report),
     }
-    let mounted = mounted::compile(&at, provider, scopes.routes, mounting, report);
+    let of_remote = access_tokens.plan.as_ref().filter(|_| mode == Mode::Remote);
+    let tokens = (mode, of_remote.map_or(&[][..], |plan| plan.audiences.as_slice()));
+    let mounted = mounted::compile(&at, provider, scopes.routes, (mounting, tokens), report);
     let callback = mounted.redirect_path.as_deref().filter(|_| mode == Mode::Proxy);
     let claims = mounted.claims(name, &at, callback).filter(|_| choice.is_none());
     let limits = provider.valid_scopes.is_some().then(|| scopes.valid.clone());
@@ -131,9 +133,14 @@ pub(super) fn compile(
     Draft { plan: plan(), claims, is_openid, limits }
 }
 
-/// The names of the claims that rules look at; of a path, its first name, and the whole.
+/// The names of the claims that rules and headers need; of a path, its first name, and the whole.
 pub(super) fn needed_claims(tenant: Option<&str>, policy: &PolicyPlan, routes: &[Arc<RoutePlan>]) -> Vec<String> {
-    let paths = tenant.into_iter().chain(policy.claims()).chain(routes.iter().flat_map(|route| route.policy.claims()));
+    let headers = routes.iter().flat_map(|route| &route.set_headers).filter_map(|header| match &header.value {
+        HeaderSource::Claim(claim) => Some(claim.as_str()),
+        HeaderSource::Fixed(_) => None,
+    });
+    let of_routes = routes.iter().flat_map(|route| route.policy.claims());
+    let paths = tenant.into_iter().chain(policy.claims()).chain(of_routes).chain(headers);
     let mut names: Vec<String> =
         paths.flat_map(|path| [path, path.split('.').next().unwrap_or(path)]).map(str::to_owned).collect();
     names.sort();

@@ -2,20 +2,19 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use http::HeaderName;
 use url::{Host, Url};
 
 use super::{
-    policy,
+    headers, policy,
     report::Report,
     server::list,
     value::{self, Refusal},
 };
 use crate::{
     config::{
-        document::{IdentityHeaders as Written, Route},
+        document::Route,
         origin::child,
-        plan::{BackendAuthorization, BackendPlan, IdentityHeaders, RoutePlan},
+        plan::{BackendAuthorization, BackendPlan, Mode, PathMatch, RoutePlan},
     },
     oauth::{ResourceUri, Scopes},
 };
@@ -27,24 +26,8 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_mins(5);
 const LEAST_TIMEOUT: Duration = Duration::from_millis(10);
 const MOST_TIMEOUT: Duration = Duration::from_hours(24);
-
-/// Headers that frame or route a request: none of them can carry an identity.
-const FORBIDDEN_HEADERS: [HeaderName; 14] = [
-    http::header::AUTHORIZATION,
-    http::header::CONNECTION,
-    http::header::CONTENT_LENGTH,
-    http::header::CONTENT_TYPE,
-    http::header::COOKIE,
-    http::header::EXPECT,
-    http::header::FORWARDED,
-    http::header::HOST,
-    http::header::ORIGIN,
-    http::header::PROXY_AUTHORIZATION,
-    http::header::TE,
-    http::header::TRAILER,
-    http::header::TRANSFER_ENCODING,
-    http::header::UPGRADE,
-];
+/// Shorter silences are nothing unusual.
+const LEAST_IDLE: Duration = Duration::from_secs(1);
 
 /// What a route belongs to.
 pub(super) struct Place<'a> {
@@ -54,6 +37,9 @@ pub(super) struct Place<'a> {
     /// What the resource begins with, if it is not the public URL with the mount.
     pub(super) resource_base: Option<&'a Url>,
     pub(super) listen: SocketAddr,
+    pub(super) mode: Mode,
+    /// For whom a token has to be if the route does not say it, with `mode: remote`.
+    pub(super) audiences: &'a [String],
 }
 
 /// The path below the mount, if it is right.
@@ -64,6 +50,14 @@ pub(super) fn path(at: &str, route: &Route, report: &mut Report<'_>) -> Option<S
         return None;
     };
     report.read(&at, text.trim(), value::path)
+}
+
+/// Which paths belong to it.
+pub(super) fn matches(at: &str, route: &Route, report: &mut Report<'_>) -> PathMatch {
+    let choices = [("prefix", PathMatch::Prefix), ("exact", PathMatch::Exact)];
+    let written = route.r#match.as_deref();
+    let read = |text: &str| report.read(&child(at, "match"), text.trim(), |text| value::choice(text, &choices));
+    written.and_then(read).unwrap_or(PathMatch::Prefix)
 }
 
 /// The public path of something below a mount.
@@ -78,7 +72,7 @@ pub(super) fn below(mount: &str, path: &str) -> String {
 pub(super) fn compile(
     at: &str,
     route: &Route,
-    path: Option<&str>,
+    (path, matches): (Option<&str>, PathMatch),
     required_scopes: Scopes,
     place: &Place<'_>,
     report: &mut Report<'_>,
@@ -88,11 +82,15 @@ pub(super) fn compile(
     let (connect, response) = (child(at, "connect_timeout"), child(at, "response_timeout"));
     let connect_timeout = report.scalar(&connect, route.connect_timeout.as_ref(), DEFAULT_CONNECT_TIMEOUT, timeout);
     let response_timeout = report.scalar(&response, route.response_timeout.as_ref(), DEFAULT_RESPONSE_TIMEOUT, timeout);
+    let idle_timeout =
+        report.scalar(&child(at, "idle_timeout"), route.idle_timeout.as_ref(), None, |text| match text {
+            "off" | "none" | "false" => Ok(None),
+            text => value::duration(text, LEAST_IDLE, MOST_TIMEOUT).map(Some),
+        });
     let max_body = report.scalar(&child(at, "max_body"), route.max_body.as_ref(), DEFAULT_MAX_BODY, |text| {
         value::size(text, 1, MOST_MAX_BODY)
     });
     let allowed_origins = list(&child(at, "allowed_origins"), route.allowed_origins.as_ref(), report, origin);
-    let identity_headers = identity_headers(&child(at, "identity_headers"), &route.identity_headers, report);
     let backend_authorization = route.backend_authorization.as_deref().and_then(|text| {
         let choices = [
             ("none", BackendAuthorization::None),
@@ -101,25 +99,60 @@ pub(super) fn compile(
         ];
         report.read(&child(at, "backend_authorization"), text.trim(), |text| value::choice(text, &choices))
     });
+    let backend_authorization = backend_authorization.unwrap_or(BackendAuthorization::None);
+    let headers = headers::compile(at, route, backend_authorization, report);
+    let audiences = audiences(&child(at, "audience"), route, place, report);
     let policy = policy::compile(&child(at, "policy"), &route.policy, report);
     let (path, mount, public_url) = (path?, place.mount?, place.public_url?);
     let public_path = below(mount, path);
+    let resource = match place.resource_base {
+        Some(base) => ResourceUri::below(base, path),
+        None => ResourceUri::of_route(public_url, &public_path),
+    };
     Some(RoutePlan {
         id: format!("{}{path}", place.provider),
         provider: place.provider.to_owned(),
-        resource: match place.resource_base {
-            Some(base) => ResourceUri::below(base, path),
-            None => ResourceUri::of_route(public_url, &public_path),
-        },
+        audiences: if audiences.is_empty() { vec![resource.to_string()] } else { audiences },
+        resource,
         path: public_path,
-        backend: BackendPlan { url: url?, connect_timeout, response_timeout },
+        matches,
+        backend: BackendPlan { url: url?, connect_timeout, response_timeout, idle_timeout },
         required_scopes,
         policy,
         max_body,
         allowed_origins,
-        identity_headers,
-        backend_authorization: backend_authorization.unwrap_or(BackendAuthorization::None),
+        identity_headers: headers.identity,
+        set_headers: headers.set,
+        pass_headers: headers.pass,
+        backend_authorization,
     })
+}
+
+/// For whom a token has to be; empty: for the route's public URL.
+fn audiences(at: &str, route: &Route, place: &Place<'_>, report: &mut Report<'_>) -> Vec<String> {
+    let Some(written) = &route.audience else { return place.audiences.to_vec() };
+    let audiences = list(at, Some(written), report, audience);
+    if value::items(written).is_ok_and(|items| items.is_empty()) {
+        report
+            .error(at, "is empty, so no token could open the route")
+            .help("write for whom a token has to be, or remove `audience`: it is the route's public URL then");
+    }
+    if let ([first, _, ..], Mode::Proxy) = (audiences.as_slice(), place.mode) {
+        report
+            .error(at, "names several, and our tokens are for one")
+            .help(format!("write one, `audience: {first}`; several are possible with `mode: remote`"));
+    }
+    audiences
+}
+
+fn audience(text: &str) -> Result<String, Refusal> {
+    if text.is_empty() || text.chars().any(|char| char.is_control() || char.is_whitespace()) {
+        return Err(Refusal::new(
+            "is no audience",
+            "write it as it is in tokens: `https://api.example.com`, `api://tools`",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 fn backend(at: &str, route: &Route, listen: SocketAddr, report: &mut Report<'_>) -> Option<Url> {
@@ -164,44 +197,4 @@ fn origin(text: &str) -> Result<String, Refusal> {
         return Err(Refusal::new("is more than an origin", format!("write `{origin}`")));
     }
     Ok(origin)
-}
-
-fn identity_headers(at: &str, written: &Written, report: &mut Report<'_>) -> IdentityHeaders {
-    let mut taken: Vec<HeaderName> = Vec::new();
-    let mut read = |key: &str, text: Option<&String>, default: Option<&'static str>| {
-        let at = child(at, key);
-        let name = match text.map(|text| text.trim()) {
-            None => default.map(HeaderName::from_static),
-            Some(text) if matches!(text.to_ascii_lowercase().as_str(), "off" | "none" | "false") => None,
-            Some(text) => report.read(&at, text, header_name),
-        }?;
-        if taken.contains(&name) {
-            report
-                .error(&at, "already carries something else")
-                .offending(name.as_str())
-                .help("give each header a name of its own, or `off`");
-            return None;
-        }
-        taken.push(name.clone());
-        Some(name)
-    };
-    IdentityHeaders {
-        subject: read("subject", written.subject.as_ref(), Some("x-vestibule-subject")),
-        email: read("email", written.email.as_ref(), Some("x-vestibule-email")),
-        scopes: read("scopes", written.scopes.as_ref(), Some("x-vestibule-scopes")),
-        client: read("client", written.client.as_ref(), Some("x-vestibule-client")),
-        assertion: read("assertion", written.assertion.as_ref(), None),
-    }
-}
-
-fn header_name(text: &str) -> Result<HeaderName, Refusal> {
-    let name = HeaderName::from_bytes(text.as_bytes())
-        .map_err(|_| Refusal::new("is no header name", "write a name such as `x-forwarded-user`, or `off`"))?;
-    if FORBIDDEN_HEADERS.contains(&name) {
-        return Err(Refusal::new(
-            "is a header with another meaning",
-            "write a name such as `x-forwarded-user`, or `off`",
-        ));
-    }
-    Ok(name)
 }

@@ -13,7 +13,8 @@ use super::{
 
 /// Keys whose values are never shown, wherever they stand. `key` is a path, unless somebody wrote
 /// the private key itself there.
-pub const SECRET: [&str; 5] = ["secret", "client_secret", "key", "extra_authorize_params", "extra_token_params"];
+pub const SECRET: [&str; 6] =
+    ["secret", "client_secret", "key", "extra_authorize_params", "extra_token_params", "set_headers"];
 
 /// The field names of a struct, as its `Deserialize` asks for them.
 pub fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
@@ -75,7 +76,7 @@ pub fn all() -> Vec<String> {
 const SHORT: [&str; 3] = ["storage", "log", "providers"];
 
 /// Tables whose keys are anybody's, and which are one value of a variable.
-pub const BY_NAME: [&str; 3] = ["extra_authorize_params", "extra_token_params", "policy.claims"];
+pub const BY_NAME: [&str; 4] = ["extra_authorize_params", "extra_token_params", "policy.claims", "set_headers"];
 
 /// The environment variable that sets the key at a path (of [`all`], or of a real configuration):
 /// the path in capitals, with `_` between its parts, items of lists numbered from 1, and without

@@ -37,6 +37,14 @@ kind! {
         "pattern": "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+$",
         "examples": ["500ms", "30s", "15m", "1h", "30d"],
     };
+    /// A duration, or `off`.
+    DurationOrOff = "duration or `off`", {
+        "anyOf": [
+            { "type": "string", "pattern": "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+$" },
+            { "enum": ["off", "none", "false", false] },
+        ],
+        "examples": ["off", "10m"],
+    };
     /// A whole number of seconds, or a duration with its unit.
     Seconds = "seconds", {
         "anyOf": [

@@ -124,6 +124,11 @@ pub struct Provider {
     /// are not looked at. Required for `auth0`. With `mode: remote` one or several are accepted, and
     /// without it the route's own URL.
     pub audience: Option<List>,
+    /// What says for whom the provider's access tokens are; default: the preset's, else `aud`. With
+    /// `client_id`, a token that has no `aud` is for the application that it was given to, and
+    /// `audience` names applications.
+    #[schemars(extend("enum" = ["aud", "client_id"]))]
+    pub audience_claim: Option<String>,
     /// Rely on the ID token alone, the access token may be opaque; default: no, if there is an
     /// `audience`.
     #[schemars(with = "Switch")]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::config::document::{
     Claims, Client, Document, IdentityHeaders, IdentityMembers, Introspection, Lifetimes, Limits, List, Log, LogTable,
-    Params, Policy, Provider, Route, Scalar, SecretList, SecretSource, Storage, StorageTable, Tls,
+    Params, Policy, Provider, Route, Scalar, SecretList, SecretSource, SetHeaders, Storage, StorageTable, Tls,
 };
 
 /// A table that variables can describe.
@@ -55,7 +55,7 @@ macro_rules! tables {
         impl Table for $table {
             fn fields() -> Vec<Field> {
                 vec![
-                    $(leaf(stringify!($key), |table: &Self| &table.$key),)*
+                    $(leaf(key(stringify!($key)), |table: &Self| &table.$key),)*
                     $($(table(stringify!($sub), |table: &Self| &table.$sub),)+)?
                     $($(list(stringify!($list), |table: &Self| &table.$list),)+)?
                 ]
@@ -63,7 +63,7 @@ macro_rules! tables {
 
             fn put(&mut self, over: Self, layer: &mut Layer<'_>) {
                 let Self { $($key,)* $($($sub: _,)+)? $($($list: _,)+)? $($($other: _,)+)? } = over;
-                $(layer.set(&mut self.$key, $key, stringify!($key));)*
+                $(layer.set(&mut self.$key, $key, key(stringify!($key)));)*
                 $($(layer.table(&mut self.$sub, stringify!($sub));)+)?
                 $($(layer.list(&mut self.$list, stringify!($list));)+)?
             }
@@ -89,7 +89,7 @@ tables! {
         preset, domain, tenant_id, allowed_tenants, base_authority, identifier_uri, authorization_server, server_url, realm, user_pool_id,
         aws_region, authkit_domain, environment_url, project_id, project_url, choice, mode, display_name, mount, issuer_url, resource_base_url, service_documentation_url, config_url, strict, issuer, authorization_endpoint, token_endpoint,
         userinfo_endpoint, revocation_endpoint, jwks_uri, algorithm, client_id, client_secret,
-        token_endpoint_auth_method, audience, verify_id_token, scope_claims, required_scopes, valid_scopes, redirect_path, extra_authorize_params,
+        token_endpoint_auth_method, audience, audience_claim, verify_id_token, scope_claims, required_scopes, valid_scopes, redirect_path, extra_authorize_params,
         extra_token_params, offline_access, dynamic_registration, enable_cimd, private_use_schemes, allowed_client_redirect_uris,
         require_authorization_consent,
         additional_authorize_scopes, forward_pkce, forward_resource, fallback_access_token_expiry_seconds,
@@ -103,10 +103,16 @@ tables! {
     Client { client_id, name, secret, redirect_uris, skip_consent }
     Lifetimes { transaction, code, access_token, refresh_token, grant, refresh_grace, consent }
     Route {
-        path, backend, scopes, connect_timeout, response_timeout, max_body, allowed_origins, backend_authorization;
+        path, r#match, backend, scopes, audience, connect_timeout, response_timeout, idle_timeout, max_body,
+        allowed_origins, set_headers, pass_headers, backend_authorization;
         tables: policy, identity_headers
     }
     IdentityHeaders { subject, email, scopes, client, assertion }
+}
+
+/// A key that is a word of Rust has a mark as a field.
+fn key(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
 }
 
 fn leaf<T, L: Leaf>(key: &'static str, _: fn(&T) -> &Option<L>) -> Field {
@@ -128,6 +134,7 @@ impl Leaf for Scalar {}
 impl Leaf for List {}
 impl Leaf for Params {}
 impl Leaf for Claims {}
+impl Leaf for SetHeaders {}
 
 impl Leaf for SecretSource {
     const KIND: Kind = Kind::Secret;

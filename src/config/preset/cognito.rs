@@ -1,7 +1,7 @@
 //! Amazon Cognito user pools.
 //! <https://docs.aws.amazon.com/cognito/latest/developerguide/federation-endpoints.html>
 
-use super::{Audience, Kind, Parameter, Preset, Setting};
+use super::{AudienceClaim, Kind, Parameter, Preset, Setting};
 
 pub(super) const PRESET: Preset = Preset {
     name: "cognito",
@@ -28,9 +28,7 @@ pub(super) const PRESET: Preset = Preset {
         ),
     ],
     hosts: &["cognito-idp."],
-    audience: Audience::Never {
-        why: "Cognito's access tokens have no `aud` unless a resource was asked for, but `client_id`",
-    },
+    audience_claim: AudienceClaim::ClientId,
     console: "Allowed callback URLs of the app client, under Login pages; grant type Authorization code; the pool needs a \
               domain for its sign-in page",
     places: &[
@@ -48,7 +46,7 @@ pub(super) const PRESET: Preset = Preset {
         ),
     ],
     quirks: "The discovery document is in the region, the sign-in page at the pool's domain, which the document names. Access \
-             tokens have no `aud`, so that an `audience` cannot be checked: the ID token says who signed in. A refresh token \
-             comes without `offline_access`. `email_verified` may be a text.",
+             tokens have no `aud` unless the client asked for a `resource`, but `client_id`: `audience` names app clients. \
+             Without it the ID token says who signed in. A refresh token comes without `offline_access`. `email_verified` may be a text.",
     ..Preset::GENERIC
 };

@@ -15,10 +15,14 @@ fn lines(headers: &HeaderMap) -> Vec<(&str, &str)> {
     headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
 }
 
+fn rules(pass: Option<PassHeaders>) -> Rules {
+    let own = [HeaderName::from_static("x-user-subject"), HeaderName::from_static("x_odd_name")];
+    Rules { own: own.into(), pass }
+}
+
 fn cleaned(sent: &[(&str, &str)]) -> HeaderMap {
     let mut headers = map(sent);
-    let reserved = [HeaderName::from_static("x-user-subject"), HeaderName::from_static("x_odd_name")];
-    clean_request(&mut headers, &reserved);
+    clean_request(&mut headers, &rules(None));
     headers
 }
 
@@ -94,7 +98,7 @@ fn s40_trailers_are_cleaned_too() {
         ("transfer-encoding", "chunked"),
         ("x-sum", "1"),
     ]);
-    clean_trailers(&mut trailers, &[HeaderName::from_static("x-user-subject")]);
+    clean_trailers(&mut trailers, &rules(None));
     assert_eq!(lines(&trailers), [("x-sum", "1")]);
 }
 
@@ -190,4 +194,59 @@ fn p5_event_streams_are_known_by_their_type() {
     let mut headers = map(&[("x-accel-buffering", "yes")]);
     forbid_buffering(&mut headers);
     assert_eq!(lines(&headers), [("x-accel-buffering", "yes")]);
+}
+
+/// P-22, S40: a list narrows what the client says. What the protocol needs passes all the same, and
+/// nothing that only we may say, whatever the list says.
+#[test]
+fn p22_s40_a_list_narrows_what_passes() {
+    let names = ["user-agent", "cookie", "x-user-subject", "authorization", "forwarded", "host"];
+    let pass = PassHeaders {
+        names: names.map(HeaderName::from_static).to_vec(),
+        families: vec!["x-acme-".to_owned(), "x-".to_owned(), "content_".to_owned()],
+    };
+    let mut sent = map(&[
+        ("accept", "*/*"),
+        ("accept-language", "de"),
+        ("authorization", "Bearer x"),
+        ("connection", "x-acme-a, content-type"),
+        ("content-type", "application/json"),
+        ("content-length", "2"),
+        ("content_length", "3"),
+        ("cookie", "a=b; vestibule-browser=1"),
+        ("dnt", "1"),
+        ("forwarded", "for=1.2.3.4"),
+        ("last-event-id", "7"),
+        ("mcp-param-anything", "x"),
+        ("mcp_session_id", "x"),
+        ("referer", "https://a.example"),
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0b1902b7-01"),
+        ("user-agent", "a"),
+        ("x-acme-a", "named by connection"),
+        ("x-acme-b", "2"),
+        ("x_acme_c", "3"),
+        ("x-forwarded-user", "root"),
+        ("x_user_subject", "root"),
+    ]);
+    clean_request(&mut sent, &rules(Some(pass.clone())));
+    let mut left: Vec<&str> = lines(&sent).into_iter().map(|(name, _)| name).collect();
+    left.sort_unstable();
+    let expected = [
+        "accept",
+        "content-length",
+        "cookie",
+        "last-event-id",
+        "mcp-param-anything",
+        "traceparent",
+        "user-agent",
+        "x-acme-b",
+    ];
+    assert_eq!(left, expected);
+    assert_eq!(sent[COOKIE], "a=b");
+    let mut trailers = map(&[("x-acme-b", "2"), ("dnt", "1"), ("x_user_subject", "root")]);
+    clean_trailers(&mut trailers, &rules(Some(pass)));
+    assert_eq!(lines(&trailers), [("x-acme-b", "2")]);
+    let mut none = map(&[("accept", "*/*"), ("user-agent", "a"), ("mcp-session-id", "s")]);
+    clean_request(&mut none, &rules(Some(PassHeaders { names: Vec::new(), families: Vec::new() })));
+    assert_eq!(lines(&none), [("accept", "*/*"), ("mcp-session-id", "s")]);
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::AccessTokenError;
 use crate::{
-    config::plan::AccessTokenPlan,
+    config::plan::{AccessTokenPlan, AudienceClaim},
     identity::Identity,
     oauth::{ClientId, Scopes},
     provider::{claims, error::clean, tenant::Issuers},
@@ -44,11 +44,12 @@ pub(in crate::provider) struct Facts {
 impl Facts {
     /// Reads claims whose origin is certain: kind, issuer and times are checked here, the audience
     /// by [`Facts::check_audience`]. `declared`: something else says that it is an access token.
+    /// `needed`: the claims that are kept before all others.
     pub(in crate::provider) fn read(
         members: Map<String, Value>,
         declared: bool,
         issuers: Issuers<'_>,
-        plan: &AccessTokenPlan,
+        (plan, needed): (&AccessTokenPlan, &[String]),
         now: Timestamp,
     ) -> Result<Self, AccessTokenError> {
         check_kind(&members, declared)?;
@@ -75,13 +76,18 @@ impl Facts {
                 return Err(AccessTokenError::NotYetValid);
             }
         }
-        let audiences = texts(members.get("aud")).ok_or(AccessTokenError::Malformed("`aud` is not a text or texts"))?;
+        // A token with an `aud` is for what that says, whoever it was given to.
+        let claim = match plan.audience_claim {
+            AudienceClaim::ClientId if !members.contains_key("aud") => "client_id",
+            AudienceClaim::ClientId | AudienceClaim::Aud => "aud",
+        };
+        let audiences = texts(members.get(claim)).ok_or(AccessTokenError::Malformed("`aud` is not a text or texts"))?;
         if audiences.len() > MAX_AUDIENCES {
             return Err(AccessTokenError::Malformed("it has too many audiences"));
         }
         let client_id = CLIENT.iter().find_map(|name| ClientId::parse(members.get(*name)?.as_str()?).ok());
         let scopes = scopes(&members, plan)?;
-        let identity = claims::identity(&issuer, members, &[])
+        let identity = claims::identity(&issuer, members, needed)
             .map_err(|_| AccessTokenError::Malformed("`sub` is missing or too long"))?;
         Ok(Self { identity: Arc::new(identity), client_id, scopes, audiences, expires_at })
     }

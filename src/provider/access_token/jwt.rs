@@ -82,7 +82,7 @@ impl<'t> Parsed<'t> {
     pub(super) fn facts(
         &self,
         issuers: Issuers<'_>,
-        plan: &AccessTokenPlan,
+        plan: (&AccessTokenPlan, &[String]),
         now: Timestamp,
     ) -> Result<Facts, AccessTokenError> {
         let payload = decode(self.payload).and_then(|json| Object::read(&json));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::fixture::{Answer, Key, START, World, callback, ec_key, jwt, rsa_key, token_response};
 use crate::{
-    config::plan::AccessTokenPlan,
+    config::plan::{AccessTokenPlan, AudienceClaim},
     metrics::outcome::{Callback, Verification},
     oauth::JwsAlgorithm,
     provider::{
@@ -20,7 +20,12 @@ const HEADER: &str = r#"{"alg":"RS256","typ":"at+jwt","kid":"rsa-1"}"#;
 
 fn plan() -> AccessTokenPlan {
     let scope_claims = ["scope", "scp"].map(str::to_owned).to_vec();
-    AccessTokenPlan { audiences: vec![AUDIENCE.to_owned()], scope_claims, introspection: None }
+    AccessTokenPlan {
+        audiences: vec![AUDIENCE.to_owned()],
+        audience_claim: AudienceClaim::Aud,
+        scope_claims,
+        introspection: None,
+    }
 }
 
 /// Claims of a good token, some replaced; `null` removes one.
@@ -42,6 +47,32 @@ fn claims(world: &World, changes: &Value) -> String {
     }
     members.retain(|_, value| !value.is_null());
     claims.to_string()
+}
+
+/// Cognito's access tokens have no `aud`: they are for the application that they were given to. A
+/// token that has one is for what that says, whoever holds it.
+#[tokio::test]
+async fn s50_a_token_without_aud_is_for_its_client_where_the_plan_says_so() {
+    let world = World::new().await;
+    let by_client = AccessTokenPlan { audience_claim: AudienceClaim::ClientId, ..plan() };
+    let accepted = ["a-client".to_owned()];
+    for (changes, good) in [
+        (json!({ "aud": null }), true),
+        (json!({ "aud": null, "client_id": "another" }), false),
+        (json!({ "aud": null, "client_id": null }), false),
+        (json!({ "aud": null, "client_id": null, "azp": "a-client" }), false),
+        (json!({ "aud": null, "client_id": ["a-client"] }), true),
+        (json!({}), false),
+        (json!({ "aud": [] }), false),
+        (json!({ "aud": "a-client" }), true),
+        (json!({ "aud": null, "token_use": "id" }), false),
+    ] {
+        let token = rsa_key().sign_text(HEADER, &claims(&world, &changes));
+        let found = world.provider.check_access_token(&by_client, &token, &accepted).await;
+        assert_eq!(found.is_ok(), good, "{changes}: {found:?}");
+        let plain = world.provider.check_access_token(&plan(), &token, &accepted).await;
+        assert_eq!(plain.is_ok(), changes["aud"] == "a-client", "{changes}");
+    }
 }
 
 async fn check(world: &World, token: &str) -> Result<ProviderAccess, AccessTokenError> {

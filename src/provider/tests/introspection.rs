@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::fixture::{Answer, START, World};
 use crate::{
-    config::plan::{AccessTokenPlan, ClientAuthMethod, IntrospectionPlan},
+    config::plan::{AccessTokenPlan, AudienceClaim, ClientAuthMethod, IntrospectionPlan},
     metrics::outcome::Verification,
     provider::{AccessTokenError, ProviderAccess},
     secret::Secret,
@@ -25,6 +25,7 @@ async fn world() -> World {
 
 fn plan() -> AccessTokenPlan {
     AccessTokenPlan {
+        audience_claim: AudienceClaim::Aud,
         audiences: vec![AUDIENCE.to_owned()],
         scope_claims: vec!["scope".to_owned()],
         introspection: Some(IntrospectionPlan {
