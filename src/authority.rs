@@ -22,6 +22,7 @@ pub mod consent;
 pub mod error;
 pub mod grant_request;
 pub mod grants;
+mod lease;
 pub mod metadata;
 pub mod parameters;
 mod pkce;
@@ -35,7 +36,7 @@ pub mod revocation;
 pub mod scope;
 pub mod transaction;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub use access_token::{ACCESS_TOKEN_TYPE, AccessTokenClaims, TokenResponse};
 pub use answer::{AnswerError, AnswerOutcome, ClientAnswer};
@@ -54,10 +55,18 @@ pub use renewal::ProviderTokenError;
 pub use transaction::{BrowserBinding, Transaction, TransactionError};
 
 use crate::{
-    config::plan::ProviderPlan, keys::KeyRing, metrics::ProviderMetrics, provider::tokens::TokenSource, seal::Sealer,
-    store::record::Records, time::Clock,
+    config::plan::ProviderPlan,
+    keys::KeyRing,
+    metrics::ProviderMetrics,
+    provider::tokens::TokenSource,
+    seal::Sealer,
+    store::{StoreError, record::Records},
+    time::Clock,
 };
 use renewal::Renewer;
+
+/// How much longer a lease lasts than the provider may take to renew and to tell who it is.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// The authorization server of one provider's mount.
 #[derive(Debug)]
@@ -102,8 +111,26 @@ impl Authority {
     /// Puts the parts together; does nothing yet.
     pub fn new(parts: Parts) -> Self {
         let Parts { plan, records, sealer, keys, grants, tokens, documents, clock, metrics } = parts;
-        let renewer = Renewer { grants: Arc::clone(&grants), tokens, clock: clock.clone(), metrics: metrics.clone() };
+        let renewer = Renewer {
+            grants: Arc::clone(&grants),
+            tokens,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            lease: plan.timeout * 2 + LEASE_MARGIN,
+        };
         Self { plan, records, sealer, keys, grants, renewer, documents, clock, metrics }
+    }
+
+    /// Uses up the `state` of a sign-in that its own browser brought back; false if it was used
+    /// before, here or at another replica (S01).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn spend(&self, state: &str, transaction: &Transaction) -> Result<bool, StoreError> {
+        // Later its sign-in has expired.
+        let until =
+            transaction.expires_at.plus(Duration::from_mins(1)).max(self.clock.now().plus(Duration::from_mins(1)));
+        self.records.use_once("state", state.as_bytes(), until).await
     }
 
     /// The provider and what is mounted for it.

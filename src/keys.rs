@@ -6,7 +6,14 @@
 mod key;
 mod verify;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use jsonwebtoken::{Header, encode, jwk::JwkSet};
@@ -30,6 +37,9 @@ const CURRENT: &[u8] = b"signing-key";
 
 /// How often a change of the signing key is tried again when somebody else was faster.
 const ATTEMPTS: usize = 8;
+
+/// How often a key that is not known is looked for in a store that others write to.
+const UNKNOWN_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a key that another algorithm replaced stays valid: longer than any access token.
 const REPLACED_OVERLAP: Duration = Duration::from_hours(24);
@@ -59,6 +69,8 @@ pub struct KeyRing {
     algorithm: ArcSwap<SigningAlgorithm>,
     clock: Clock,
     ring: ArcSwap<Ring>,
+    /// When a key was last looked for.
+    looked_at: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -97,7 +109,8 @@ impl KeyRing {
             if let Some(signing) = signing.filter(|key| key.algorithm() == algorithm) {
                 let ring = ArcSwap::from_pointee(Ring { signing, by_kid });
                 let algorithm = ArcSwap::from_pointee(algorithm);
-                return Ok(Self { records: records.clone(), algorithm, clock, ring });
+                let records = records.clone();
+                return Ok(Self { records, algorithm, clock, ring, looked_at: AtomicU64::new(0) });
             }
             // Whether ours was stored or somebody else's: the next round reads which one it is.
             replace(records, current, algorithm, clock.now().plus(REPLACED_OVERLAP)).await?;
@@ -129,6 +142,46 @@ impl KeyRing {
         self.algorithm.store(Arc::new(algorithm));
         self.ring.store(next.ring.load_full());
         Ok(())
+    }
+
+    /// Takes over the keys that another process made, and the one that it signs with, if that fits
+    /// our algorithm.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the store does not answer; the ring then stays as it is.
+    pub async fn look_again(&self) -> Result<(), KeyError> {
+        let algorithm = **self.algorithm.load();
+        let current = self.records.slot::<Current>(CURRENT).await?;
+        let by_kid = read(&self.records).await?;
+        let own = self.ring.load_full();
+        let named = current.value.as_ref().and_then(|current| by_kid.get(&current.kid));
+        let named = named.filter(|key| key.algorithm() == algorithm);
+        // Somebody signs with another algorithm for now (a change that comes to us later): our key is
+        // as good as before.
+        let Some(signing) = named.or_else(|| by_kid.get(own.signing.kid())).cloned() else {
+            // A store that was emptied.
+            let next = Self::load(&self.records, algorithm, self.clock.clone()).await?;
+            self.ring.store(next.ring.load_full());
+            return Ok(());
+        };
+        self.ring.store(Arc::new(Ring { signing, by_kid }));
+        Ok(())
+    }
+
+    /// The same for a token whose key is not known here: another process may have made one just now.
+    /// At most once in some seconds, however many such tokens come; whether it looked.
+    pub async fn look_for_unknown(&self) -> bool {
+        if !self.records.is_shared() {
+            return false;
+        }
+        let now = self.clock.now();
+        let last = self.looked_at.load(Ordering::Acquire);
+        if now.since(Timestamp(last)) < UNKNOWN_INTERVAL
+            || self.looked_at.compare_exchange(last, now.0, Ordering::AcqRel, Ordering::Relaxed).is_err()
+        {
+            return false;
+        }
+        self.look_again().await.is_ok()
     }
 
     /// When the key that signs now was made, for whoever decides when to [`KeyRing::rotate`].

@@ -266,6 +266,24 @@ impl Live {
         }
     }
 
+    /// Other processes deleted these grants: what is open here for them ends.
+    pub fn deleted(&self, keys: &[Vec<u8>]) {
+        for runtime in self.runtimes.iter().filter(|_| !keys.is_empty()) {
+            runtime.core.grants.deleted(keys);
+        }
+    }
+
+    /// Ends what is open here for grants that are not in the store any more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn look_up_grants(&self) -> Result<(), StoreError> {
+        for runtime in &self.runtimes {
+            runtime.core.grants.look_up().await?;
+        }
+        Ok(())
+    }
+
     /// What requests meet.
     pub fn surface(&self) -> &Surface {
         &self.surface

@@ -1,6 +1,8 @@
 //! Puts store, keys, live configuration and listeners together; owns the order of start and stop.
 
+mod follow;
 mod process;
+mod storage;
 
 use std::{
     fmt,
@@ -15,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::Admin,
-    config::plan::{Plan, StoragePlan},
+    config::plan::Plan,
     entrance::{Bound, Entrance, Exit, ListenError, Serve},
     flow::Flows,
     keys::{KeyError, KeyRing},
@@ -26,9 +28,8 @@ use crate::{
     live::{BuildError, Live, Shared},
     metrics::Metrics,
     reload::{Entrances, Parts, Reloader, Source, Worker},
-    seal::{RootSecretError, Sealer, random_text},
-    secret::Secret,
-    store::{Store, StoreError, memory::MemoryStore, record::Records, redb::EmbeddedStore, root_secret},
+    seal::{RootSecretError, Sealer},
+    store::{StoreError, record::Records},
     time::Clock,
 };
 use process::Process;
@@ -163,7 +164,7 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     };
     let (address, admin_address) = (bound.local(), bound_admin.as_ref().map(Bound::local));
 
-    let (store, own_secret) = open_store(&plan, &clock).await?;
+    let storage::Opened { store, redis, own_secret } = storage::open(&plan.storage, &clock).await?;
     let own = std::slice::from_ref(&own_secret);
     let sealer = Arc::new(Sealer::new(if plan.root_secrets.is_empty() { own } else { &plan.root_secrets })?);
     let records = Records::new(store, Arc::clone(&sealer), Arc::clone(&metrics), clock.clone());
@@ -187,9 +188,10 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
         source,
         live: Arc::clone(&live),
         shared,
-        keys,
+        keys: Arc::clone(&keys),
         sealer,
         own_secret,
+        redis,
         tls,
         metrics: Arc::clone(&metrics),
         clock: clock.clone(),
@@ -212,6 +214,7 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     let (exit, admin_exit) = (public.exit(), admin.exit());
     let work = worker.run(Entrances::open(public, bound, admin, bound_admin), stop.clone());
     let rest = vec![
+        tokio::spawn(follow::follow(records.clone(), Arc::clone(&settled), keys)),
         tokio::spawn(records.clone().watch(HEALTH_INTERVAL)),
         tokio::spawn(sweep(records)),
         tokio::spawn(count(Arc::clone(&settled))),
@@ -264,22 +267,6 @@ async fn bind(
     let listener = Listener::bind(address, &plan.limits, metrics).await;
     let listener = listener.map_err(|source| ListenError { address, source })?;
     Ok(Bound::new(listener.with_tls(tls), address)?)
-}
-
-/// Opens the store, and finds the root secret that it keeps for when none is configured.
-async fn open_store(plan: &Plan, clock: &Clock) -> Result<(Arc<dyn Store>, Secret), ServeError> {
-    match &plan.storage {
-        StoragePlan::Memory => Ok((Arc::new(MemoryStore::new(clock.clone())), Secret::new(random_text::<32>()))),
-        StoragePlan::Embedded { path } => {
-            let (path, clock) = (path.clone(), clock.clone());
-            let opened = tokio::task::spawn_blocking(move || {
-                let secret = root_secret::load_or_create(&path)?;
-                Ok::<_, StoreError>((EmbeddedStore::open(&path, clock)?, secret))
-            });
-            let (store, secret) = opened.await.map_err(|error| StoreError::Unusable(error.to_string()))??;
-            Ok((Arc::new(store), secret))
-        }
-    }
 }
 
 /// Sign-ins that nobody ends.

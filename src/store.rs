@@ -8,6 +8,7 @@ mod folder;
 pub mod memory;
 pub mod record;
 pub mod redb;
+pub mod redis;
 pub mod root_secret;
 
 use async_trait::async_trait;
@@ -24,6 +25,10 @@ pub enum Table {
     Code,
     /// Our signing keys. Key: key id.
     SigningKey,
+    /// What may be used once and was. Key: a digest of what it is.
+    Used,
+    /// Who renews a grant at its provider. Key: grant id.
+    Lease,
     /// Small facts about the store itself. Key: name.
     Meta,
 }
@@ -83,6 +88,17 @@ pub struct Term {
     pub value: Vec<u8>,
 }
 
+/// Grants that were deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deletions {
+    /// For the next question.
+    pub position: String,
+    /// Some may have been missed: everything that is held has to be looked up.
+    pub missed: bool,
+    /// The keys.
+    pub grants: Vec<Vec<u8>>,
+}
+
 /// The store could not do its work.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -128,7 +144,18 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Whether the store answers and can be written to.
     async fn health(&self) -> Result<(), StoreError>;
 
-    /// The backend's name in metrics and logs: `memory`, `embedded`.
+    /// Whether several processes may use it at the same time.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Which grants were deleted since a position that an earlier answer named, by anybody; without
+    /// one, only the position of now. `None`: the store is not shared, so whoever asks knows.
+    async fn deletions(&self, _since: Option<&str>) -> Result<Option<Deletions>, StoreError> {
+        Ok(None)
+    }
+
+    /// The backend's name in metrics and logs: `memory`, `embedded`, `redis`.
     fn backend(&self) -> &'static str;
 }
 
@@ -136,7 +163,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 4] = [Self::Grant, Self::Code, Self::SigningKey, Self::Meta];
+    pub const ALL: [Self; 6] = [Self::Grant, Self::Code, Self::SigningKey, Self::Used, Self::Lease, Self::Meta];
 
     /// The name in files and in the context of sealed records; never changes.
     pub const fn as_str(self) -> &'static str {
@@ -144,6 +171,8 @@ impl Table {
             Self::Grant => "grant",
             Self::Code => "code",
             Self::SigningKey => "signing-key",
+            Self::Used => "used",
+            Self::Lease => "lease",
             Self::Meta => "meta",
         }
     }

@@ -2,14 +2,15 @@
 //! time, and what they say is compared with what the plan needs of them.
 //!
 //! Nothing is signed in and nothing is changed anywhere: discovery documents and key sets are
-//! fetched, backends get one `HEAD` without credentials.
+//! fetched, backends get one `HEAD` without credentials, a store that is a server one key that ends.
 
 mod backend;
 mod finding;
 mod metadata;
 mod provider;
+mod storage;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, join3};
 
 use crate::{
     config::plan::{Plan, ProviderPlan},
@@ -26,6 +27,8 @@ pub struct Survey {
     pub providers: Vec<Subject>,
     /// Each once, in the order of the plan.
     pub backends: Vec<Subject>,
+    /// The store, if it is a server.
+    pub storage: Option<Subject>,
 }
 
 /// Asks everybody that a plan names. Each request has the deadline that the plan has for it.
@@ -37,8 +40,9 @@ pub async fn survey(plan: &Plan, clock: &Clock) -> Result<Survey, prometheus::Er
     let providers = plan.providers.iter().flat_map(ProviderPlan::identity_providers);
     let providers = providers.map(|provider| provider::survey(provider, clock, metrics));
     let backends = backend::all(plan).into_iter().map(|(routes, route)| backend::survey(routes, route));
-    let (providers, backends) = futures_util::future::join(join_all(providers), join_all(backends)).await;
-    Ok(Survey { providers, backends })
+    let storage = storage::survey(&plan.storage, clock);
+    let (providers, backends, storage) = join3(join_all(providers), join_all(backends), storage).await;
+    Ok(Survey { providers, backends, storage })
 }
 
 // === impl Survey ===
@@ -46,7 +50,7 @@ pub async fn survey(plan: &Plan, clock: &Clock) -> Result<Survey, prometheus::Er
 impl Survey {
     /// How many findings there are of a kind.
     pub fn count(&self, verdict: Verdict) -> usize {
-        let subjects = self.providers.iter().chain(&self.backends);
+        let subjects = self.providers.iter().chain(&self.backends).chain(&self.storage);
         subjects.flat_map(|subject| &subject.findings).filter(|finding| finding.verdict == verdict).count()
     }
 }

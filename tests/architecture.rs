@@ -105,7 +105,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("policy", &["config", "metrics"]),
     ("printable", &[]),
     ("provider", &["config", "egress", "metrics", "seal"]),
-    ("reload", &["config", "entrance", "keys", "listener", "live", "metrics", "seal", "supervisor", "telemetry"]),
+    (
+        "reload",
+        &["config", "entrance", "keys", "listener", "live", "metrics", "seal", "store", "supervisor", "telemetry"],
+    ),
     ("request_id", &["seal"]),
     ("reserved", &[]),
     ("route", &["config"]),
@@ -115,9 +118,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "server",
         &["admin", "config", "entrance", "flow", "keys", "listener", "live", "metrics", "reload", "seal", "store"],
     ),
-    ("store", &["metrics", "seal"]),
+    ("store", &["config", "metrics", "seal"]),
     ("supervisor", &[]),
-    ("survey", &["config", "egress", "metrics", "provider"]),
+    ("survey", &["config", "egress", "metrics", "provider", "store"]),
     ("telemetry", &["config"]),
     ("time", &[]),
 ];

@@ -89,6 +89,7 @@ const EXAMPLES: [(&str, &str); 8] = [
     ("GOOGLE_CLIENT_SECRET", "secret"),
     ("INTROSPECTION_CLIENT_ID", "gate"),
     ("INTROSPECTION_CLIENT_SECRET", "secret"),
+    ("ROOT_SECRET", "a-root-secret-of-more-than-32-characters"),
 ];
 
 #[test]

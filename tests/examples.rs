@@ -5,8 +5,9 @@ use std::{fs, path::Path};
 use vestibule::config;
 
 /// What the examples ask the reader to set.
-const VARIABLES: [(&str, &str); 8] = [
+const VARIABLES: [(&str, &str); 9] = [
     ("BACKEND_API_KEY", "a-key-of-the-backend"),
+    ("ROOT_SECRET", "a-root-secret-of-more-than-32-characters"),
     ("OIDC_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration"),
     ("OIDC_CLIENT_ID", "an-application"),
     ("OIDC_CLIENT_SECRET", "a-secret-of-the-application"),

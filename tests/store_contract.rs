@@ -8,8 +8,12 @@
 mod crash;
 #[path = "store_contract/secrets.rs"]
 mod secrets;
+#[path = "support/redis.rs"]
+mod servers;
+#[path = "store_contract/redis.rs"]
+mod shared;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -27,44 +31,62 @@ struct Setup {
     _folder: tempfile::TempDir,
 }
 
-macro_rules! contract {
-    ($($(#[$doc:meta])* $rule:ident;)*) => {
-        mod memory {
-            $($(#[$doc])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $rule() {
-                super::$rule(super::setup(|_, clock| std::sync::Arc::new(super::MemoryStore::new(clock)))).await;
-            })*
-        }
+// `None`: the server of this backend is not on this machine, which it has said.
+type Opened = Option<Arc<dyn Store>>;
 
-        mod embedded {
-            $($(#[$doc])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// The rules, then `backend => how it is opened;`.
+macro_rules! contract {
+    ($rules:tt $($backend:ident => $open:expr;)*) => {
+        $(contract!(@one $backend, $open, $rules);)*
+    };
+    (@one $backend:ident, $open:expr, { $($rule:ident;)* }) => {
+        mod $backend {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
-                super::$rule(super::setup(|folder, clock| {
-                    std::sync::Arc::new(super::EmbeddedStore::open(folder, clock).unwrap())
-                })).await;
+                if let Some(setup) = super::setup($open).await {
+                    super::$rule(setup).await;
+                }
             })*
         }
     };
 }
 
 contract! {
-    what_was_put_is_there_until_it_expires;
-    a_batch_is_applied_wholly_or_not_at_all;
-    expectations_look_at_live_records_before_the_batch;
-    one_of_many_at_once_wins;
-    no_increment_is_lost;
-    terms_find_live_records_of_their_table;
-    a_sweep_removes_what_ended_and_nothing_else;
-    a_list_is_one_table_s_live_records;
-    any_bytes_are_a_key_and_a_value;
-    random_batches_do_what_a_plain_map_does;
-    it_says_that_it_is_well;
+    {
+        what_was_put_is_there_until_it_expires;
+        a_batch_is_applied_wholly_or_not_at_all;
+        expectations_look_at_live_records_before_the_batch;
+        one_of_many_at_once_wins;
+        no_increment_is_lost;
+        terms_find_live_records_of_their_table;
+        a_sweep_removes_what_ended_and_nothing_else;
+        a_list_is_one_table_s_live_records;
+        any_bytes_are_a_key_and_a_value;
+        random_batches_do_what_a_plain_map_does;
+        who_shares_a_store_learns_of_deleted_grants;
+        it_says_that_it_is_well;
+    }
+    memory => async |_, clock| super::memory_store(clock);
+    embedded => async |folder, clock| super::embedded_store(folder, clock);
+    redis => super::shared::open(super::servers::Kind::Plain);
+    redis_with_tls_and_user => super::shared::open(super::servers::Kind::TlsAndUser);
+    redis_cluster => super::shared::open(super::servers::Kind::Cluster);
+    valkey => super::shared::open(super::servers::Kind::Valkey);
 }
 
-fn setup(open: impl FnOnce(&Path, Clock) -> Arc<dyn Store>) -> Setup {
+fn memory_store(clock: Clock) -> Opened {
+    Some(Arc::new(MemoryStore::new(clock)))
+}
+
+fn embedded_store(folder: PathBuf, clock: Clock) -> Opened {
+    Some(Arc::new(EmbeddedStore::open(&folder, clock).unwrap()))
+}
+
+async fn setup<F: Future<Output = Opened>>(open: impl FnOnce(PathBuf, Clock) -> F) -> Option<Setup> {
     let folder = tempfile::tempdir().unwrap();
     let (clock, hand) = Clock::manual(NOW);
-    Setup { store: open(folder.path(), clock), hand, _folder: folder }
+    let store = open(folder.path().to_owned(), clock).await?;
+    Some(Setup { store, hand, _folder: folder })
 }
 
 fn record(value: &str, expires_at: Timestamp) -> Record {
@@ -349,9 +371,39 @@ async fn random_batches_do_what_a_plain_map_does(setup: Setup) {
     }
 }
 
+/// A store of one process has nothing to tell; one of several tells each of them.
+async fn who_shares_a_store_learns_of_deleted_grants(setup: Setup) {
+    let store = &*setup.store;
+    let Some(begin) = store.deletions(None).await.unwrap() else {
+        assert!(["memory", "embedded"].contains(&store.backend()));
+        return;
+    };
+    assert!(begin.grants.is_empty() && !begin.missed);
+    for key in ["a", "b", "c"] {
+        store.commit(vec![put(Table::Grant, key, "v"), put(Table::Code, key, "v")]).await.unwrap();
+    }
+    store.commit(vec![delete(Table::Grant, "b"), delete(Table::Code, "a")]).await.unwrap();
+    assert!(!applied(store, vec![delete(Table::Grant, "c"), expect(Table::Grant, "a", None)]).await);
+    let told = store.deletions(Some(&begin.position)).await.unwrap().unwrap();
+    assert_eq!((told.grants, told.missed), (vec![b"b".to_vec()], false));
+    store.commit((0..1500).map(|n| delete(Table::Grant, &n.to_string())).collect()).await.unwrap();
+    let mut position = told.position;
+    let mut keys = Vec::new();
+    while keys.len() < 1500 {
+        let told = store.deletions(Some(&position)).await.unwrap().unwrap();
+        assert!(!told.missed && !told.grants.is_empty());
+        position = told.position;
+        keys.extend(told.grants);
+    }
+    let told = store.deletions(Some(&position)).await.unwrap().unwrap();
+    assert_eq!((told.grants.len(), told.missed, &told.position), (0, false, &position));
+    let ahead = store.deletions(Some("99999999999999-0")).await.unwrap().unwrap();
+    assert!(ahead.missed, "the server was set back");
+}
+
 async fn it_says_that_it_is_well(setup: Setup) {
     setup.store.health().await.unwrap();
-    assert!(["memory", "embedded"].contains(&setup.store.backend()));
+    assert!(["memory", "embedded", "redis"].contains(&setup.store.backend()));
 }
 
 /// Durable stores only: another process finds everything, terms and ends too.

@@ -28,10 +28,13 @@ const SKEW: Duration = Duration::from_secs(30);
 /// How many assertions are remembered until they end.
 const REMEMBERED: u64 = 100_000;
 
+/// For how long: until it has ended for every replica's clock.
+const REMEMBERED_FOR: Duration = Duration::from_mins(6);
+
 /// How many keys of one client are tried.
 const MAX_KEYS: usize = 16;
 
-/// Assertions that were used, so that none is used twice (in this process).
+/// Assertions that were used, so that none is used twice. In front of the store, which all replicas have.
 #[derive(Debug)]
 pub(in crate::authority) struct SeenAssertions(Cache<[u8; 32], ()>);
 
@@ -62,20 +65,32 @@ impl SeenAssertions {
     }
 
     fn of(assertions: u64) -> Self {
-        let kept = MAX_LIFETIME + SKEW + SKEW;
         // The newest is always remembered: whoever floods this only shortens the memory.
         let newest_first = EvictionPolicy::lru();
-        Self(Cache::builder().max_capacity(assertions).eviction_policy(newest_first).time_to_live(kept).build())
+        Self(
+            Cache::builder()
+                .max_capacity(assertions)
+                .eviction_policy(newest_first)
+                .time_to_live(REMEMBERED_FOR)
+                .build(),
+        )
     }
 
     /// Whether an assertion proves that its sender is the client: signed with one of the client's
-    /// keys, made for this issuer, short-lived, and never seen before.
-    pub(super) fn prove(&self, assertion: &str, id: &ClientId, keys: &JwkSet, issuer: &Issuer, now: Timestamp) -> bool {
-        let Some(claims) = verified(assertion, keys) else { return false };
-        claims.is_for(id, issuer, now) && {
-            let name = [issuer.as_str(), id.as_str(), &claims.jti].join("\n");
-            self.0.entry(sha256(name.as_bytes())).or_insert(()).is_fresh()
-        }
+    /// keys, made for this issuer, short-lived, and never seen before in this process. Then the
+    /// digest of its name, and until when that has to be remembered.
+    pub(super) fn prove(
+        &self,
+        assertion: &str,
+        id: &ClientId,
+        keys: &JwkSet,
+        issuer: &Issuer,
+        now: Timestamp,
+    ) -> Option<([u8; 32], Timestamp)> {
+        let claims = verified(assertion, keys).filter(|claims| claims.is_for(id, issuer, now))?;
+        let name = sha256([issuer.as_str(), id.as_str(), &claims.jti].join("\n").as_bytes());
+        let is_new = self.0.entry(name).or_insert(()).is_fresh();
+        is_new.then(|| (name, now.plus(REMEMBERED_FOR)))
     }
 }
 

@@ -123,7 +123,10 @@ impl Authority {
             if error.is_temporary() { TokenError::ClientUnavailable } else { TokenError::ClientAuthentication }
         })?;
         let issuer = &self.plan.issuer;
-        Ok(self.documents.assertions().prove(assertion.expose(), &client.id, &keys, issuer, self.clock.now()))
+        match self.documents.assertions().prove(assertion.expose(), &client.id, &keys, issuer, self.clock.now()) {
+            Some((name, until)) => Ok(self.records.use_once("assertion", &name, until).await?),
+            None => Ok(false),
+        }
     }
 }
 

@@ -196,6 +196,39 @@ impl Grants {
         }
     }
 
+    /// Other processes deleted these: what is open here for them ends now.
+    pub fn deleted(&self, keys: &[Vec<u8>]) {
+        for id in keys.iter().filter_map(|key| std::str::from_utf8(key).ok()) {
+            let held = self.held.get(&GrantId::new(id)).and_then(|held| held.upgrade());
+            if let Some(state) = held {
+                state.mark_revoked();
+            }
+        }
+    }
+
+    /// Ends what is open here for grants that are not in the store any more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; nothing more ends then.
+    pub async fn look_up(&self) -> Result<(), StoreError> {
+        let held: Vec<_> = self.held.iter().filter_map(|entry| entry.value().upgrade()).collect();
+        for state in held.iter().filter(|state| !state.is_revoked()) {
+            if self.record(&state.id).await?.is_none() {
+                state.mark_revoked();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether other processes have the same grants.
+    pub(super) fn is_shared(&self) -> bool {
+        self.records.is_shared()
+    }
+
+    pub(super) fn records(&self) -> &Records {
+        &self.records
+    }
+
     /// Whether the provider is gone.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_reached()

@@ -1,7 +1,9 @@
 //! Keeps a grant's provider tokens fresh: one request to the provider at a time for each grant,
 //! and whatever it answered is stored even if the caller has gone (S55).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
 
 use tracing::Instrument as _;
 
@@ -30,6 +32,16 @@ pub(super) use super::grants::Turn;
 /// How often a stored grant is written again when another process changed it meanwhile.
 const ATTEMPTS: usize = 4;
 
+/// How often a process looks whether another one is done with asking.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long new tokens wait for a store that takes nothing right now: the provider may have
+/// forgotten the old ones.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// From one attempt to store them to the next.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// Why there is no usable token of the provider.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderTokenError {
@@ -54,6 +66,8 @@ pub(super) struct Renewer {
     pub(super) tokens: Arc<dyn TokenSource>,
     pub(super) clock: Clock,
     pub(super) metrics: ProviderMetrics,
+    /// How long one process may take to ask, before another one does.
+    pub(super) lease: Duration,
 }
 
 /// A grant that may be changed, with provider tokens that are as fresh as they can be.
@@ -104,6 +118,8 @@ impl Renewer {
         due: Due,
     ) -> Result<Renewed, ProviderTokenError> {
         let now = self.clock.now();
+        // Another process may have renewed it.
+        state.adopt(&record.value);
         let life = record.value.life();
         if !life.renewable {
             if life.is_over(now) {
@@ -146,7 +162,7 @@ impl Renewer {
     ) -> Result<(Turn, Result<Sealed<GrantRecord>, ProviderTokenError>), ProviderTokenError> {
         let (renewer, state, record) = (self.clone(), Arc::clone(state), record.clone());
         let asked = async move {
-            let result = renewer.ask(&state, record).await;
+            let result = renewer.ask_alone(&state, record).await;
             (turn, result)
         };
         // What it causes is the request's that began it.
@@ -154,7 +170,43 @@ impl Renewer {
         asked.await.map_err(|_| ProviderTokenError::Unavailable)
     }
 
-    async fn ask(
+    /// Of several processes, one asks at a time; the others wait for what it brings.
+    async fn ask_alone(
+        &self,
+        state: &Arc<GrantState>,
+        record: Sealed<GrantRecord>,
+    ) -> Result<Sealed<GrantRecord>, ProviderTokenError> {
+        if !self.grants.is_shared() {
+            return self.ask(state, record).await;
+        }
+        let begun = Instant::now();
+        while begun.elapsed() <= self.lease {
+            let lease = self.grants.lease(&state.id, self.lease).await?;
+            let current = self.grants.record(&state.id).await;
+            let current = match (current, lease) {
+                (Ok(Some(current)), Some(lease)) if !is_renewed(&record.value, &current.value) => {
+                    let result = self.ask(state, current).await;
+                    lease.give_back().await;
+                    return result;
+                }
+                (current, Some(lease)) => {
+                    lease.give_back().await;
+                    current?
+                }
+                (current, None) => current?,
+            };
+            let current = current.ok_or(ProviderTokenError::Gone)?;
+            if is_renewed(&record.value, &current.value) {
+                self.metrics.provider_refresh(ProviderRefresh::Coalesced);
+                state.adopt(&current.value);
+                return Ok(current);
+            }
+            sleep(LOOK).await;
+        }
+        Err(ProviderTokenError::Unavailable)
+    }
+
+    pub(super) async fn ask(
         &self,
         state: &Arc<GrantState>,
         record: Sealed<GrantRecord>,
@@ -171,6 +223,13 @@ impl Renewer {
                 self.keep(state, record, renewal).await
             }
             Err(RenewError::Ended(_)) => {
+                // Another process may have been faster with the same refresh token.
+                if let Ok(Some(current)) = self.grants.record(&state.id).await
+                    && is_renewed(&record.value, &current.value)
+                {
+                    state.adopt(&current.value);
+                    return Ok(current);
+                }
                 self.metrics.provider_refresh(ProviderRefresh::InvalidGrant);
                 // Nothing is left to revoke at the provider. If the store does not answer now, the
                 // provider will say the same again next time.
@@ -188,7 +247,8 @@ impl Renewer {
         }
     }
 
-    /// Stores new tokens of the provider, over whatever else changed in the grant meanwhile.
+    /// Stores new tokens of the provider, over whatever else changed in the grant meanwhile, but never
+    /// over tokens that came in place of those that were sent.
     async fn keep(
         &self,
         state: &Arc<GrantState>,
@@ -196,9 +256,12 @@ impl Renewer {
         renewal: Renewal,
     ) -> Result<Sealed<GrantRecord>, ProviderTokenError> {
         let Renewal { mut tokens, identity } = renewal;
+        let sent = record.value.clone();
         // Silence about scopes means no change (RFC 6749 section 6).
-        tokens.scopes = tokens.scopes.or_else(|| record.value.tokens.scopes.take());
-        for _ in 0..ATTEMPTS {
+        tokens.scopes = tokens.scopes.or_else(|| sent.tokens.scopes.clone());
+        let begun = Instant::now();
+        let mut conflicts = 0;
+        loop {
             let mut value = record.value.clone();
             value.tokens = tokens.clone();
             value.tokens_at = self.clock.now();
@@ -206,30 +269,52 @@ impl Renewer {
                 value.identity = told_again(&value.identity, told);
             }
             let written = self.grants.replace(&state.id, &record, &value).await;
-            let current = self.grants.record(&state.id).await?;
+            let current = self.grants.record(&state.id).await;
             match (written, current) {
-                (Ok(()), Some(current)) => {
-                    state.set_provider_token(&value);
-                    state.set_identity(&value.identity);
+                (Ok(()), Ok(Some(current))) => {
+                    state.adopt(&current.value);
                     return Ok(current);
                 }
-                (Err(TokenError::Contended), Some(current)) => record = current,
-                (Err(TokenError::Store(error)), _) => return Err(error.into()),
+                // Written, and nobody heard of it; or somebody else asked too and was faster.
+                (_, Ok(Some(current))) if is_renewed(&sent, &current.value) => {
+                    state.adopt(&current.value);
+                    return Ok(current);
+                }
+                (Err(TokenError::Contended), Ok(Some(current))) => {
+                    conflicts += 1;
+                    if conflicts == ATTEMPTS {
+                        return Err(ProviderTokenError::Unavailable);
+                    }
+                    record = current;
+                }
                 // Revoked while the provider was asked: what it just gave is not left behind.
-                (_, None) => {
+                (_, Ok(None)) => {
                     self.tokens.revoke(&tokens).await;
                     return Err(ProviderTokenError::Gone);
                 }
-                (Err(_), Some(_)) => break,
+                (Err(TokenError::Store(error)), _) | (_, Err(error)) if begun.elapsed() >= PATIENCE => {
+                    tracing::error!(%error, grant = state.id.as_str(), "the provider's new tokens could not be stored");
+                    return Err(error.into());
+                }
+                (_, current) => {
+                    sleep(PAUSE).await;
+                    if let Ok(Some(current)) = current {
+                        record = current;
+                    }
+                }
             }
         }
-        Err(ProviderTokenError::Unavailable)
     }
 }
 
 /// OpenID Connect Core section 12.2.
 fn is_another(now: &Identity, before: &Identity) -> bool {
     (&now.issuer, &now.subject) != (&before.issuer, &before.subject)
+}
+
+/// Whether a grant has other tokens of the provider than it had, or the same ones anew.
+fn is_renewed(before: &GrantRecord, now: &GrantRecord) -> bool {
+    before.tokens_at != now.tokens_at || before.tokens != now.tokens
 }
 
 /// What the provider says now, and of an address or a name what it said before if it is silent now: those

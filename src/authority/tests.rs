@@ -83,6 +83,8 @@ pub(super) struct FlakyStore {
     inner: MemoryStore,
     pub(super) broken: AtomicBool,
     pub(super) commits: AtomicUsize,
+    /// Whether it says that other processes use it too.
+    pub(super) shared: AtomicBool,
     /// The next read of this table sees what is there now, but is told only after this.
     held_up: Mutex<Option<(Table, oneshot::Receiver<()>)>>,
 }
@@ -100,6 +102,7 @@ impl Kit {
             inner: MemoryStore::new(clock.clone()),
             broken: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
+            shared: AtomicBool::new(false),
             held_up: Mutex::new(None),
         });
         let metrics = Metrics::new().unwrap();
@@ -380,6 +383,10 @@ impl Store for FlakyStore {
 
     async fn health(&self) -> Result<(), StoreError> {
         self.inner.health().await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::SeqCst)
     }
 
     fn backend(&self) -> &'static str {

@@ -37,6 +37,14 @@ fn write(text: &mut String, plan: &Plan) -> fmt::Result {
     match &plan.storage {
         StoragePlan::Memory => line(text, 0, "storage", "memory (lost at the end of the process)")?,
         StoragePlan::Embedded { path } => line(text, 0, "storage", &path.display().to_string())?,
+        StoragePlan::Redis(redis) => {
+            line(
+                text,
+                0,
+                "storage",
+                &format!("{}, prefix {}", redis.urls().collect::<Vec<_>>().join(", "), redis.prefix),
+            )?;
+        }
     }
     plan.providers.iter().try_for_each(|provider| write_provider(text, provider))
 }

@@ -1,5 +1,5 @@
 //! `vestibule check`: is this configuration right, and what would it do? Opens no port and no
-//! store; asks providers and backends only if it is told to.
+//! store; asks providers, backends and a store that is a server only if it is told to.
 
 use serde_json::{Value, json};
 

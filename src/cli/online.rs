@@ -59,6 +59,10 @@ fn write(text: &mut String, survey: &Survey, colour: bool) -> fmt::Result {
         writeln!(text, "\nonline: backend {} of {}", backend.url, backend.name)?;
         write_findings(text, backend, colour)?;
     }
+    if let Some(storage) = &survey.storage {
+        writeln!(text, "\nonline: storage {}", storage.url)?;
+        write_findings(text, storage, colour)?;
+    }
     let plural = |count: usize, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
     let (errors, warnings) = (survey.count(Verdict::Error), survey.count(Verdict::Warning));
     writeln!(text, "\nonline: {}, {}", plural(errors, "error"), plural(warnings, "warning"))
@@ -110,5 +114,6 @@ pub fn json(survey: &Survey) -> Value {
         "warnings": survey.count(Verdict::Warning),
         "providers": survey.providers.iter().map(subject).collect::<Vec<_>>(),
         "backends": survey.backends.iter().map(subject).collect::<Vec<_>>(),
+        "storage": survey.storage.as_ref().map(subject),
     })
 }

@@ -193,6 +193,12 @@ fn secret<'a>(document: &'a Document, path: &str) -> Option<&'a SecretSource> {
             SecretList::Many(sources) => sources.get(index),
         };
     }
+    if path == "storage.password" {
+        return match document.storage.as_ref()? {
+            Storage::Table(table) => table.password.as_ref(),
+            Storage::Kind(_) => None,
+        };
+    }
     let (name, key) = path.strip_prefix("providers.")?.split_once('.')?;
     let provider = document.providers.get(name)?;
     if key == "client_secret" {

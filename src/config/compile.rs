@@ -23,6 +23,7 @@ mod route;
 mod scopes;
 mod server;
 mod static_client;
+mod storage;
 mod tls;
 pub(super) mod value;
 
@@ -56,7 +57,7 @@ fn plan(document: &Document, report: &mut Report<'_>) -> Option<Plan> {
     let allowed_hosts = server::allowed_hosts(document, report);
     let (listen, admin_listen) = server::listeners(document, report);
     let tls = tls::compile(document.tls.as_ref(), public_url.as_ref(), report);
-    let storage = server::storage(document, report);
+    let storage = storage::compile(document, report);
     let root_secrets = server::root_secrets(document, report);
     let trusted_proxies = server::trusted_proxies(document, report);
     let limits = server::limits(&document.limits, report);
@@ -76,7 +77,7 @@ fn plan(document: &Document, report: &mut Report<'_>) -> Option<Plan> {
         listen,
         admin_listen,
         tls,
-        storage,
+        storage: storage?,
         root_secrets,
         trusted_proxies,
         limits,

@@ -12,6 +12,8 @@ use super::{
 
 /// What a running process cannot change.
 const RESTART: [&str; 1] = ["storage"];
+/// What of that it can: who we are to the store.
+const LIVE: [&str; 2] = ["storage.username", "storage.password"];
 /// Entries of the one line; the rest is counted.
 const MOST_ENTRIES: usize = 20;
 /// Characters of a path or a value in the one line.
@@ -57,9 +59,8 @@ impl Diff {
         let paths = self.added.keys().chain(self.removed.keys()).chain(self.changed.keys());
         // Another certificate is no other way to listen; one where there was none is.
         let turned = |facts: &BTreeMap<String, String>| facts.contains_key("tls.certificate");
-        paths.into_iter().any(|path| RESTART.iter().any(|key| covers(key, path)))
-            || turned(&self.added)
-            || turned(&self.removed)
+        let stays = |path: &str| RESTART.iter().any(|key| covers(key, path)) && !LIVE.contains(&path);
+        paths.into_iter().any(|path| stays(path)) || turned(&self.added) || turned(&self.removed)
     }
 
     /// Providers that are new.

@@ -99,6 +99,10 @@ impl Document {
             Some(SecretList::One(source)) => slice::from_ref(source),
             Some(SecretList::Many(sources)) => sources.as_slice(),
         };
+        let storage = match &self.storage {
+            Some(Storage::Table(table)) => table.password.as_ref(),
+            Some(Storage::Kind(_)) | None => None,
+        };
         let own = self.providers.values().filter_map(|provider| provider.client_secret.as_ref());
         let clients = self.providers.values().flat_map(|provider| &provider.clients);
         let clients = clients.filter_map(|client| client.secret.as_ref());
@@ -111,7 +115,7 @@ impl Document {
             HeaderText::Fixed(source) => Some(source),
             HeaderText::Claim(_) => None,
         });
-        roots.iter().chain(own).chain(clients).chain(headers)
+        roots.iter().chain(storage).chain(own).chain(clients).chain(headers)
     }
 
     /// The paths of all files that secrets are read from.

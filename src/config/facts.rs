@@ -18,8 +18,8 @@ use super::{
     plan::{
         AccessTokenPlan, AudienceClaim, AuditPlan, BackendAuthorization, BackendPlan, ClaimRule, ClientAuthMethod,
         ConsentPlan, HeaderSource, IdentityHeaders, IntrospectionPlan, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode,
-        PassHeaders, PathMatch, People, Plan, PolicyPlan, ProviderPlan, RoutePlan, SetHeader, SigningAlgorithm,
-        StaticClient, StoragePlan, TlsPlan,
+        PassHeaders, PathMatch, People, Plan, PolicyPlan, ProviderPlan, RedisPlan, RoutePlan, SetHeader,
+        SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
     },
 };
 use crate::{oauth::RedirectUri, secret::Secret};
@@ -189,6 +189,7 @@ pub fn facts(plan: &Plan) -> Facts {
             top.fact("storage.backend", "embedded");
             top.fact("storage.path", path.display());
         }
+        StoragePlan::Redis(plan) => redis(&mut top.below("storage"), plan),
     }
     for (index, secret) in root_secrets.iter().enumerate() {
         top.secret(&format!("secret[{index}]"), secret);
@@ -224,6 +225,19 @@ pub fn facts(plan: &Plan) -> Facts {
 pub(super) fn provider_of(path: &str) -> Option<&str> {
     // A provider's name has no dot.
     path.strip_prefix("providers.")?.split_once('.').map(|(name, _)| name)
+}
+
+fn redis(section: &mut Section<'_>, plan: &RedisPlan) {
+    // The URLs say both.
+    let RedisPlan { nodes: _, tls: _, database: _, ca, cluster, username, password, prefix, timeout } = plan;
+    section.fact("backend", "redis");
+    section.list("url", plan.urls());
+    section.fact("cluster", cluster);
+    section.maybe("username", username.as_ref());
+    section.maybe_secret("password", password.as_ref());
+    section.maybe("ca", ca.as_ref().map(|path| path.display()));
+    section.fact("prefix", prefix);
+    section.span("timeout", *timeout);
 }
 
 fn limits(section: &mut Section<'_>, plan: &LimitsPlan) {

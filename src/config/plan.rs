@@ -6,6 +6,7 @@ mod headers;
 mod path;
 mod policy;
 mod protocol;
+mod redis;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -21,6 +22,7 @@ pub use headers::{HeaderSource, IdentityHeaders, PassHeaders, SetHeader};
 pub use path::{PathMatch, folded};
 pub use policy::{ClaimRule, People, PolicyPlan};
 pub use protocol::{EmailVerified, EndpointsPlan, IdentityPlan, ProtocolPlan, ScopeNames, TenantsPlan};
+pub use redis::{RedisNode, RedisPlan};
 
 /// Where our own endpoints are, below each mount. Besides these: the callback
 /// ([`ProviderPlan::redirect_path`]) and everything in `/.well-known/`.
@@ -67,6 +69,8 @@ pub enum StoragePlan {
         /// The folder; made with mode 0700 if it does not exist.
         path: PathBuf,
     },
+    /// A server that several replicas share.
+    Redis(Box<RedisPlan>),
 }
 
 /// Where the public listener's certificate is.

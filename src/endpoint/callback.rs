@@ -4,7 +4,7 @@
 //! The order matters. First whether this browser began this sign-in and has not used it yet (S01),
 //! only then what the provider says; the state is spent before anything is asked of the provider.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
@@ -26,6 +26,9 @@ use crate::{
 
 /// Of a repeated `state`, so many are burnt.
 const MAX_STATES: usize = 4;
+
+/// When a person may reload the page, if the store does not answer.
+const STORE_RETRY: Duration = Duration::from_secs(5);
 
 /// How a callback ends, besides what is counted.
 enum End {
@@ -62,7 +65,19 @@ pub(super) async fn answer(mount: Arc<Mount>, provider: Arc<Provider>, asked: As
     let flow = parameters.all("state").take(MAX_STATES).find_map(|state| mount.flow_of(state));
     let flow = flow.as_ref();
     let mut told = Told::default();
-    let (outcome, end) = match pending(&mount, &provider, &jar, &parameters) {
+    let pending = match pending(&mount, &provider, &jar, &parameters) {
+        Ok(pending) => match spend(&mount, &pending).await {
+            Ok(()) => Ok(pending),
+            // Neither the state nor the provider's code was used: the same request works later.
+            Err((outcome, problem)) if outcome == Callback::StoreError => {
+                provider.metrics().callback(outcome);
+                return problem.of(flow).answer(&mount, &asked.headers);
+            }
+            Err(refused) => Err(refused),
+        },
+        Err(refused) => Err(refused),
+    };
+    let (outcome, end) = match pending {
         Ok(pending) => {
             let since = mount.clock.now().since(pending.transaction.started_at);
             let (outcome, end) = finish(&mount, &provider, &pending, &parameters, &mut told).await;
@@ -138,13 +153,27 @@ fn pending(
         mount.memory.burn(state);
         return Err((Callback::CookieMismatch, Box::new(Problem::cookie_missing())));
     };
-    if !mount.memory.spend(state) {
+    if mount.memory.is_known(state) {
         return Err((Callback::StateReplayed, Box::new(Problem::already_signed_in())));
     }
     if pending.transaction.is_expired(mount.clock.now()) {
         return Err((Callback::StateExpired, Box::new(Problem::login_expired())));
     }
     Ok(pending)
+}
+
+/// Uses up the state, for every replica.
+async fn spend(mount: &Mount, pending: &PendingLogin) -> Result<(), (Callback, Box<Problem>)> {
+    let state = &pending.login.state;
+    match mount.authority.spend(state, &pending.transaction).await {
+        // Both: what a stranger burnt meanwhile is known to this process alone.
+        Ok(true) if mount.memory.spend(state) => Ok(()),
+        Ok(_) => Err((Callback::StateReplayed, Box::new(Problem::already_signed_in()))),
+        Err(error) => {
+            tracing::error!(provider = mount.plan.name, %error, "a sign-in has to wait for the store");
+            Err((Callback::StoreError, Box::new(Problem::store_unavailable(STORE_RETRY))))
+        }
+    }
 }
 
 fn open(mount: &Mount, provider: &Provider, state: &str, sealed: &str) -> Option<PendingLogin> {

@@ -1,7 +1,7 @@
 //! What this process remembers of sign-ins that were used, so that each is used once.
 //!
 //! Bounded, in memory, and only the second line: the first is that a sign-in's cookie is taken
-//! back. After a restart, or on another replica, the provider's own single use of its code holds.
+//! back. That a state is used once after a restart or on another replica, too, is in the store.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -83,6 +83,12 @@ impl Memory {
     /// Marks a `state` that came from a browser which does not have its cookie (S01).
     pub(super) fn burn(&self, state: &str) {
         self.strangers.insert(sha256(state.as_bytes()), ());
+    }
+
+    /// Whether the `state` was used, or burnt.
+    pub(super) fn is_known(&self, state: &str) -> bool {
+        let digest = sha256(state.as_bytes());
+        self.states.contains_key(&digest) || self.strangers.contains_key(&digest)
     }
 
     /// Whether the `state` was used by the browser that it belongs to.

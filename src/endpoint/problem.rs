@@ -293,6 +293,20 @@ impl Problem {
             .retry_after(Some(after))
     }
 
+    /// Nothing can be kept right now. The page can be loaded again.
+    pub(super) fn store_unavailable(after: Duration) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "temporarily_unavailable",
+            "This server cannot finish the sign-in right now",
+            "You are signed in, but the server cannot keep that at the moment. Nothing was lost.",
+        )
+        .step(format!("Wait {} seconds, then reload this page.", after.as_secs().max(1)))
+        .step("If it stays so, tell the operator of this server.")
+        .detail("the store is not available")
+        .retry_after(Some(after))
+    }
+
     /// Too many requests (S75).
     pub(super) fn limited(after: Duration) -> Self {
         Self::new(

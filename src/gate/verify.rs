@@ -124,8 +124,12 @@ async fn own(
     keys: &KeyRing,
     grants: &Grants,
 ) -> Result<Good, Verification> {
-    let claims: AccessTokenClaims =
-        keys.verify(token, ACCESS_TOKEN_TYPE, issuer, audience, now).map_err(VerifyError::outcome)?;
+    let check = || keys.verify(token, ACCESS_TOKEN_TYPE, issuer, audience, now);
+    let claims: AccessTokenClaims = match check() {
+        Err(VerifyError::UnknownKid) if keys.look_for_unknown().await => check(),
+        result => result,
+    }
+    .map_err(VerifyError::outcome)?;
     let grant = grants.state(&claims.sid).await.map_err(|error| {
         tracing::warn!(%error, "a grant could not be looked up");
         Verification::StoreError

@@ -19,7 +19,7 @@ use crate::{
         self, Diagnostics, Loaded, Severity, Sources,
         diff::diff,
         facts::facts,
-        plan::Plan,
+        plan::{Plan, StoragePlan},
         watch::{Trigger, Watch},
     },
     entrance::{Bound, Entrance, ListenError},
@@ -32,6 +32,7 @@ use crate::{
     metrics::Metrics,
     seal::{RootSecretError, Sealer},
     secret::Secret,
+    store::redis::RedisStore,
     supervisor,
     telemetry::{Log, Prepared, TelemetryError},
     time::Clock,
@@ -52,6 +53,8 @@ pub struct Parts {
     pub sealer: Arc<Sealer>,
     /// The root secret that the store keeps, for when none is configured.
     pub own_secret: Secret,
+    /// The store, if its user and password can change.
+    pub redis: Option<Arc<RedisStore>>,
     /// The public listener's certificate.
     pub tls: Option<Arc<Tls>>,
     /// Everybody's.
@@ -106,7 +109,9 @@ enum Refused {
     Keys(#[from] KeyError),
     #[error(transparent)]
     Log(#[from] TelemetryError),
-    #[error("`storage`, and whether there is `tls`, cannot change while the process runs: restart it")]
+    #[error(
+        "`storage` (but its user and password), and whether there is `tls`, cannot change while the process runs: restart it"
+    )]
     Restart,
     #[error("this process was started with a fixed configuration: there is nothing to read again")]
     Fixed,
@@ -260,6 +265,9 @@ impl Worker {
 
         if let Some((log, prepared)) = log {
             log.change(prepared);
+        }
+        if let (Some(store), StoragePlan::Redis(plan)) = (&self.parts.redis, &new.plan().storage) {
+            store.change_credentials(plan).await;
         }
         self.parts.sealer.adopt(&sealer);
         if let (Some(tls), Some(certificate)) = (&self.parts.tls, certificate) {

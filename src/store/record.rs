@@ -12,13 +12,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::MissedTickBehavior;
 
-use super::{Change, CommitError, Record, Store, StoreError, Table, Term};
+use super::{Change, CommitError, Deletions, Record, Store, StoreError, Table, Term};
 use crate::{
     metrics::{
         Metrics,
         outcome::{SealedKind, StoreOperation, StoreOutcome},
     },
-    seal::{Purpose, Sealer},
+    seal::{Purpose, Sealer, sha256},
     time::{Clock, Timestamp},
 };
 
@@ -66,6 +66,10 @@ pub struct Slot<T> {
     pub value: Option<T>,
 }
 
+/// That something was used.
+#[derive(Debug, Serialize, Deserialize)]
+struct Used {}
+
 #[derive(Serialize)]
 struct EnvelopeOut<'a, T> {
     v: u8,
@@ -83,6 +87,13 @@ struct EnvelopeHead {
 #[derive(Deserialize)]
 struct EnvelopeIn<T> {
     value: T,
+}
+
+// === impl Used ===
+
+impl Kind for Used {
+    const TABLE: Table = Table::Used;
+    const NAME: &'static str = "used";
 }
 
 // === impl Records ===
@@ -184,6 +195,34 @@ impl Records {
         result
     }
 
+    /// Uses something that may be used once, by whichever process; false if it was used before.
+    /// `until` is when it could not be used any more anyway.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; it may be used or not then.
+    pub async fn use_once(&self, what: &'static str, name: &[u8], until: Timestamp) -> Result<bool, StoreError> {
+        let key = sha256(&[what.as_bytes(), &[0], name].concat());
+        let batch = vec![self.expect::<Used>(&key, None), self.put(&key, &Used {}, until, Vec::new())];
+        match self.commit(batch).await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Conflict) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// See [`Store::is_shared`].
+    pub fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
+    /// See [`Store::deletions`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn deletions(&self, since: Option<&str>) -> Result<Option<Deletions>, StoreError> {
+        self.store.deletions(since).await
+    }
+
     /// Removes what has expired; returns how many records went.
     ///
     /// # Errors
@@ -281,7 +320,7 @@ const fn sealed_kind(table: Table) -> SealedKind {
         Table::Grant => SealedKind::Grant,
         Table::Code => SealedKind::Code,
         Table::SigningKey => SealedKind::Key,
-        Table::Meta => SealedKind::Meta,
+        Table::Used | Table::Lease | Table::Meta => SealedKind::Meta,
     }
 }
 

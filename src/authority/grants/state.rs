@@ -115,6 +115,15 @@ impl GrantState {
         self.provider_token.store(Arc::new(ProviderToken::of(record)));
     }
 
+    /// Takes over what is stored.
+    pub(in crate::authority) fn adopt(&self, record: &GrantRecord) {
+        let held = self.provider_token();
+        if held.life != record.life() || held.token.expose() != record.tokens.access_token {
+            self.set_provider_token(record);
+        }
+        self.set_identity(&record.identity);
+    }
+
     /// Waits until nobody else in this process changes the grant (S55).
     pub(in crate::authority) async fn turn(&self) -> Turn {
         let failures_before = self.failures.load(Ordering::Acquire);

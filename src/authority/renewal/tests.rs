@@ -107,7 +107,7 @@ async fn t6_quiet_providers() {
 }
 
 /// A store that does not take the provider's answer is an error of ours, not of the provider.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failing_store() {
     let kit = Kit::new().await;
     let response = kit.sign_in(&kit.client().await).await;

@@ -16,16 +16,13 @@ use super::{
 };
 use crate::{
     config::{
-        document::{Document, Limits, List, Log, SecretList, Storage},
+        document::{Document, Limits, List, Log, SecretList},
         origin::item,
-        plan::{AuditPlan, LimitsPlan, LogFormat, LogPlan, SigningAlgorithm, StoragePlan},
+        plan::{AuditPlan, LimitsPlan, LogFormat, LogPlan, SigningAlgorithm},
     },
     oauth::redirect_uri::is_loopback,
     secret::Secret,
 };
-
-/// The folder of the embedded store, if nobody says another; in the working directory.
-const DEFAULT_STORAGE_PATH: &str = "./vestibule-data";
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 8000);
@@ -93,27 +90,6 @@ pub(super) fn listeners(document: &Document, report: &mut Report<'_>) -> (Socket
             .help("choose another port for `listen` or `admin_listen`, or write `admin_listen: off`");
     }
     (listen, admin)
-}
-
-pub(super) fn storage(document: &Document, report: &mut Report<'_>) -> StoragePlan {
-    let table = document.storage.clone().map(Storage::into_table).unwrap_or_default();
-    let path = table.path.unwrap_or_else(|| DEFAULT_STORAGE_PATH.to_owned());
-    if path.trim().is_empty() {
-        report.error("storage.path", "is empty").help("write a folder, `/var/lib/vestibule`");
-    }
-    let is_memory = table
-        .backend
-        .as_deref()
-        .and_then(|text| {
-            report.read("storage.backend", text.trim(), |text| {
-                value::choice(text, &[("embedded", false), ("memory", true)])
-            })
-        })
-        .unwrap_or(false);
-    if is_memory && report.is_written("storage.path") {
-        report.error("storage.path", "has no meaning with `memory`").help("remove it, or write `backend: embedded`");
-    }
-    if is_memory { StoragePlan::Memory } else { StoragePlan::Embedded { path: PathBuf::from(path) } }
 }
 
 pub(super) fn root_secrets(document: &Document, report: &mut Report<'_>) -> Vec<Secret> {

@@ -13,8 +13,8 @@ use super::{
 
 /// Keys whose values are never shown, wherever they stand. `key` is a path, unless somebody wrote
 /// the private key itself there.
-pub const SECRET: [&str; 6] =
-    ["secret", "client_secret", "key", "extra_authorize_params", "extra_token_params", "set_headers"];
+pub const SECRET: [&str; 7] =
+    ["secret", "client_secret", "password", "key", "extra_authorize_params", "extra_token_params", "set_headers"];
 
 /// The field names of a struct, as its `Deserialize` asks for them.
 pub fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {

@@ -120,6 +120,14 @@ kind! {
         "pattern": "^\\s*[hH][tT][tT][pP][sS]?://",
         "examples": ["https://mcp.example.com"],
     };
+    /// Where Redis is, once or several times.
+    RedisUrls = "URL or list of URLs", {
+        "anyOf": [
+            { "type": "string" },
+            { "type": "array", "items": { "type": "string", "pattern": "^\\s*([rR][eE][dD][iI][sS]|[vV][aA][lL][kK][eE][yY])[sS]?://" } },
+        ],
+        "examples": ["redis://127.0.0.1:6379", "rediss://redis.example.com:6379"],
+    };
     /// A path of ours, beginning with a slash.
     UrlPath = "path", { "type": "string", "pattern": "^\\s*/" };
     /// The name of a header, or `off`.

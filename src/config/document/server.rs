@@ -8,8 +8,8 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use super::kind::{Count, Duration, FilePath, FolderPath, LogFilter, Size};
-use super::value::Scalar;
+use super::kind::{Count, Duration, FilePath, FolderPath, LogFilter, RedisUrls, Size, Switch};
+use super::value::{List, Scalar, SecretSource};
 
 /// The public listener's certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -29,7 +29,7 @@ pub enum Storage {
     /// Only the kind.
     Kind(String),
     /// With details.
-    Table(StorageTable),
+    Table(Box<StorageTable>),
 }
 
 /// Where state lives, in detail.
@@ -37,13 +37,34 @@ pub enum Storage {
 #[serde(default, deny_unknown_fields, expecting = "`memory`, `embedded` or `{backend: …, path: …}`")]
 pub struct StorageTable {
     /// The kind of store; default `embedded`, one crash-safe file. With `memory`, everything is lost
-    /// at the end of the process.
-    #[schemars(extend("enum" = ["embedded", "memory"]))]
+    /// at the end of the process. `redis` is a Redis or Valkey server (6.2 and newer), which several
+    /// replicas share ([the store](store.md)).
+    #[schemars(extend("enum" = ["embedded", "memory", "redis"]))]
     pub backend: Option<String>,
     /// The embedded store's folder; default `./vestibule-data`. It is made with mode 0700 if it does
     /// not exist.
     #[schemars(with = "FolderPath")]
     pub path: Option<String>,
+    /// Where Redis is: `redis://host:6379`, `rediss://host:6379` with TLS, with `/1` at the end for
+    /// another database. Of a cluster, one or several of its nodes. Required with `redis`.
+    #[schemars(with = "RedisUrls")]
+    pub url: Option<List>,
+    /// Whether the servers are a Redis Cluster; default: `false`.
+    #[schemars(with = "Switch")]
+    pub cluster: Option<Scalar>,
+    /// The user at Redis; default: its user `default`.
+    pub username: Option<String>,
+    /// The password at Redis; default: none. A new one is used without a restart.
+    pub password: Option<SecretSource>,
+    /// PEM: the CA that signed the certificate of Redis; default: the roots of the system.
+    #[schemars(with = "FilePath")]
+    pub ca: Option<String>,
+    /// What the name of every key in Redis begins with, in braces; default: `vestibule`. Replicas of
+    /// one gateway have the same, other gateways another one.
+    pub prefix: Option<String>,
+    /// How long Redis may take for an answer, with every attempt to reach it; default: `2s`.
+    #[schemars(with = "Duration")]
+    pub timeout: Option<Scalar>,
 }
 
 /// Bounds of the public listener.
@@ -113,7 +134,7 @@ impl<'de> Deserialize<'de> for Storage {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Storage, A::Error> {
-                StorageTable::deserialize(MapAccessDeserializer::new(map)).map(Storage::Table)
+                StorageTable::deserialize(MapAccessDeserializer::new(map)).map(Box::new).map(Storage::Table)
             }
         }
 
@@ -136,8 +157,8 @@ impl Storage {
     /// The same with details.
     pub fn into_table(self) -> StorageTable {
         match self {
-            Self::Kind(kind) => StorageTable { backend: Some(kind), path: None },
-            Self::Table(table) => table,
+            Self::Kind(kind) => StorageTable { backend: Some(kind), ..StorageTable::default() },
+            Self::Table(table) => *table,
         }
     }
 }

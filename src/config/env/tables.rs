@@ -79,7 +79,7 @@ tables! {
         elsewhere: providers
     }
     Tls { certificate, key }
-    StorageTable { backend, path }
+    StorageTable { backend, path, url, cluster, username, password, ca, prefix, timeout }
     Limits {
         connections, header_timeout, header_bytes, drain_timeout, registrations_per_hour, authorizations_per_minute,
         token_requests_per_minute
@@ -181,7 +181,7 @@ impl Slot for Option<Storage> {
     fn change(&mut self, change: impl FnOnce(&mut StorageTable)) {
         let mut table = self.take().map(Storage::into_table).unwrap_or_default();
         change(&mut table);
-        *self = Some(Storage::Table(table));
+        *self = Some(Storage::Table(Box::new(table)));
     }
 }
 

@@ -334,13 +334,20 @@ async fn s03_s06_mounts_do_not_take_each_others_sign_ins() {
     browser.decide(&other, &page, "approve").await.assert_page(400, "This request was not made here");
 }
 
-/// B2, AS-43: a code that cannot be issued any more ends on a page, or with the right error.
+/// A store that is away for a moment uses nothing up: the same page, loaded again, finishes the sign-in.
 #[tokio::test]
-async fn a_store_that_fails_is_told_as_temporary() {
+async fn a_sign_in_waits_for_the_store() {
     let world = World::new().await;
     let (mut browser, url, _) = returning(&world).await;
     world.store.fail(true);
-    let answer = browser.callback(&world, &url).await;
-    assert_eq!(answer.answered("error").as_deref(), Some("temporarily_unavailable"));
-    world.assert_metric("outcome=\"store_error\",provider=\"acme\"} 1");
+    for _ in 0..2 {
+        let page = browser.callback(&world, &url).await;
+        page.assert_page(503, "This server cannot finish the sign-in right now");
+        assert_eq!(page.header("retry-after"), "5");
+    }
+    assert_eq!(world.exchanges(), 0);
+    world.assert_metric("outcome=\"store_error\",provider=\"acme\"} 2");
+    world.store.fail(false);
+    assert!(browser.callback(&world, &url).await.answered("code").is_some());
+    browser.callback(&world, &url).await.assert_page(400, "This sign-in is already finished");
 }
