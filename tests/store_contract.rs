@@ -13,7 +13,12 @@ mod servers;
 #[path = "store_contract/redis.rs"]
 mod shared;
 
-use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -66,20 +71,20 @@ contract! {
         who_shares_a_store_learns_of_deleted_grants;
         it_says_that_it_is_well;
     }
-    memory => async |_, clock| super::memory_store(clock);
-    embedded => async |folder, clock| super::embedded_store(folder, clock);
+    memory => async |_, clock| Some(super::memory_store(clock));
+    embedded => async |folder, clock| Some(super::embedded_store(&folder, clock));
     redis => super::shared::open(super::servers::Kind::Plain);
     redis_with_tls_and_user => super::shared::open(super::servers::Kind::TlsAndUser);
     redis_cluster => super::shared::open(super::servers::Kind::Cluster);
     valkey => super::shared::open(super::servers::Kind::Valkey);
 }
 
-fn memory_store(clock: Clock) -> Opened {
-    Some(Arc::new(MemoryStore::new(clock)))
+fn memory_store(clock: Clock) -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new(clock))
 }
 
-fn embedded_store(folder: PathBuf, clock: Clock) -> Opened {
-    Some(Arc::new(EmbeddedStore::open(&folder, clock).unwrap()))
+fn embedded_store(folder: &Path, clock: Clock) -> Arc<dyn Store> {
+    Arc::new(EmbeddedStore::open(folder, clock).unwrap())
 }
 
 async fn setup<F: Future<Output = Opened>>(open: impl FnOnce(PathBuf, Clock) -> F) -> Option<Setup> {

@@ -18,7 +18,7 @@ use tokio::{
 use vestibule::{
     config::plan::{RedisNode, RedisPlan},
     secret::Secret,
-    store::{CommitError, NEVER, Store as _, StoreError, Table, redis::RedisStore},
+    store::{CommitError, NEVER, Store, StoreError, Table, redis::RedisStore},
     time::Clock,
 };
 
@@ -39,7 +39,8 @@ pub(super) fn open(kind: Kind) -> impl FnOnce(PathBuf, Clock) -> Opening {
         Box::pin(async move {
             let servers = tokio::task::spawn_blocking(move || running(kind)).await.unwrap()?;
             let store = RedisStore::open(&servers.plan(), clock).await.unwrap();
-            Some(Arc::new(store) as Arc<_>)
+            let store: Arc<dyn Store> = Arc::new(store);
+            Some(store)
         })
     }
 }
@@ -72,8 +73,8 @@ fn count(store: &Arc<RedisStore>, key: String, stop: &Arc<AtomicBool>) -> JoinHa
             let Ok(before) = before else { continue };
             let before = before.map(|record| String::from_utf8(record.value.to_vec()).unwrap());
             let next = before.as_ref().map_or(0, |text| text.parse::<u32>().unwrap()) + 1;
-            let step = vec![expect(Table::Meta, &key, before.as_deref()), put(Table::Meta, &key, &next.to_string())];
-            match store.commit(step).await {
+            let batch = vec![expect(Table::Meta, &key, before.as_deref()), put(Table::Meta, &key, &next.to_string())];
+            match store.commit(batch).await {
                 Ok(()) => done += 1,
                 // Only this task writes this key.
                 Err(CommitError::Conflict) => panic!("a batch was applied and called a conflict"),
@@ -286,7 +287,7 @@ async fn a_set_up_that_may_lose_state_is_doubted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_ends_what_nobody_sweeps() {
     let Some((servers, _, store)) = alone(Kind::Plain).await else { return };
-    let end = Clock::system().now().plus(Duration::from_secs(60));
+    let end = Clock::system().now().plus(Duration::from_mins(1));
     let tagged = [term("subject", "ann")];
     store.commit(vec![put_with(Table::Grant, "k", "v", end, &tagged), delete(Table::Grant, "other")]).await.unwrap();
     // All but the stream of deletions, which is bounded by itself.

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::Read as _,
+    io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -21,7 +21,7 @@ use vestibule::{
 pub(crate) const RIGHTS: &str =
     "resetkeys ~{PREFIX}:* resetchannels -@all +@read +@write +@connection +eval +evalsha +info +cluster|slots";
 
-/// Names a program (with its arguments) that is Valkey's server, if it is not called `valkey-server`.
+/// Names the program that is Valkey's server, if it is not called `valkey-server`.
 const VALKEY: &str = "VALKEY_SERVER";
 
 /// How a server is set up.
@@ -59,9 +59,9 @@ struct Running {
 /// # Panics
 /// If it is missing where nothing may be missing.
 pub(crate) fn program(kind: Kind) -> Option<Vec<String>> {
-    let words = match (kind, std::env::var(VALKEY)) {
-        (Kind::Valkey, Ok(text)) => text.split_whitespace().map(str::to_owned).collect(),
-        (Kind::Valkey, Err(_)) => vec!["valkey-server".to_owned()],
+    let words = match (kind, std::env::var_os(VALKEY)) {
+        (Kind::Valkey, Some(path)) => vec![path.into_string().unwrap()],
+        (Kind::Valkey, None) => vec!["valkey-server".to_owned()],
         _ => vec!["redis-server".to_owned()],
     };
     let found = Command::new(&words[0]).args(&words[1..]).arg("--version").output().is_ok_and(|it| it.status.success());
@@ -69,7 +69,8 @@ pub(crate) fn program(kind: Kind) -> Option<Vec<String>> {
         return Some(words);
     }
     assert!(std::env::var_os("CI").is_none(), "{} is not installed", words[0]);
-    eprintln!("skipped: {} is not installed", words[0]);
+    // Standard error, and not what the test's harness keeps back.
+    drop(writeln!(std::io::stderr(), "skipped: {} is not installed", words[0]));
     None
 }
 

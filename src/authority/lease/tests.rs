@@ -160,7 +160,7 @@ async fn a_grant_that_another_replica_ended() {
     for missed in [false, true] {
         let pair = Pair::new().await;
         let [one, two] = &pair.states;
-        pair.kit.authority.grants.revoke(&one.id, RevocationInitiator::Admin).await.unwrap();
+        pair.kit.authority.grants.revoke(&one.id, RevocationInitiator::Client).await.unwrap();
         assert!(one.is_revoked() && !two.is_revoked());
         pair.other.grants.deleted(&[b"another".to_vec(), vec![0xff]]);
         assert!(!two.is_revoked());
