@@ -80,7 +80,7 @@ fn every_mistake_says_what_to_do() {
 }
 
 /// What the examples need from the environment.
-const EXAMPLES: [(&str, &str); 8] = [
+const EXAMPLES: [(&str, &str); 9] = [
     ("BACKEND_API_KEY", "key"),
     ("OIDC_CONFIG_URL", "https://idp.example.com/.well-known/openid-configuration"),
     ("OIDC_CLIENT_ID", "abc"),
