@@ -3,6 +3,7 @@
 //!
 //! There is no authentication, so no answer holds a secret. What may be asked is in `guard`.
 
+mod grants;
 mod guard;
 mod pages;
 pub mod readiness;
@@ -25,10 +26,15 @@ use serde::Serialize;
 use tower_service::Service;
 use tracing::Instrument as _;
 use url::Url;
-use warp::{Filter, Rejection, filters::BoxedFilter, reject::MethodNotAllowed};
+use warp::{
+    Filter, Rejection,
+    filters::BoxedFilter,
+    reject::{InvalidQuery, MethodNotAllowed},
+};
 
 use crate::{
     audit,
+    authority::{GrantFilter, GrantList},
     body::{self, Body, BoxError},
     config::facts::Facts,
     flow::{FlowId, Flows},
@@ -36,8 +42,10 @@ use crate::{
     metrics::{Format, Metrics},
     page::Page,
     request_id::{RequestIds, X_REQUEST_ID},
+    store::StoreError,
 };
 
+pub use grants::Revoked;
 pub use readiness::{NamedPart, Part, Readiness};
 pub use status::{Failure, ProviderStatus, RouteStatus, Status};
 
@@ -45,7 +53,8 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-const KNOWN: &str = "only GET /metrics, /healthz, /readyz, /status, /flows, /flows/NAME, /config and POST /reload\n";
+const KNOWN: &str = "only GET /metrics, /healthz, /readyz, /status, /flows, /flows/NAME, /grants, /config and POST \
+                     /grants/revoke, /grants/revoke-all, /reload\n";
 
 const NO_FLOW: &str = "this sign-in is not remembered: it is too old, or another process had it\n";
 /// Of a list.
@@ -71,6 +80,12 @@ pub trait Process: Send + Sync + 'static {
 
     /// Whether this host name (lower case, without a port) is one of the configured ones.
     fn answers_for(&self, host: &str) -> bool;
+
+    /// What persons gave clients: the grants that fit, at most `most`.
+    async fn grants(&self, filter: &GrantFilter, most: usize) -> Result<GrantList, StoreError>;
+
+    /// Ends the grants that fit; returns how many there were.
+    async fn revoke_grants(&self, filter: &GrantFilter) -> Result<usize, StoreError>;
 
     /// Reads the configuration again, now.
     async fn reload(&self) -> Reloaded;
@@ -167,7 +182,10 @@ impl Admin {
         });
         let health = metrics.or(health).unify().or(ready).unify();
         let flows = flows.or(flow).unify();
-        let known = health.or(status).unify().or(config).unify().or(flows).unify().or(reload).unify();
+        let grants =
+            grants::list(&process).or(grants::revoke(&process)).unify().or(grants::revoke_all(&process)).unify();
+        let known =
+            health.or(status).unify().or(config).unify().or(flows).unify().or(grants).unify().or(reload).unify();
         let request_ids = Arc::new(RequestIds::new());
         Self { routes: known.recover(unknown).unify().boxed(), process, request_ids }
     }
@@ -219,6 +237,9 @@ fn get(path: &'static str) -> impl Filter<Extract = (), Error = Rejection> + Clo
 }
 
 async fn unknown(rejection: Rejection) -> Result<Response<Bytes>, Infallible> {
+    if rejection.find::<InvalidQuery>().is_some() {
+        return Ok(answer(StatusCode::BAD_REQUEST, TEXT, grants::UNKNOWN_FILTER));
+    }
     if rejection.find::<MethodNotAllowed>().is_none() {
         return Ok(answer(StatusCode::NOT_FOUND, TEXT, KNOWN));
     }

@@ -47,7 +47,7 @@ pub use code::IssueError;
 pub use consent::{ConsentFacts, RedirectTarget};
 pub use error::{AuthorizeError, PageError, Refused, RequestError, TokenError};
 pub use grant_request::{CodeRequest, GrantRequest, RefreshRequest};
-pub use grants::{End, GrantId, GrantState, Grants};
+pub use grants::{End, GrantFilter, GrantId, GrantList, GrantOverview, GrantState, Grants};
 pub use parameters::{Duplicate, Parameters};
 pub use registration::{Registered, RegistrationError, RegistrationRequest};
 pub use remembered::{Approver, Remembered};

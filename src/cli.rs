@@ -8,6 +8,7 @@ pub mod check;
 pub mod compare;
 mod explain;
 mod flows;
+mod grants;
 mod manual;
 pub mod online;
 pub mod serve;
@@ -23,7 +24,8 @@ use clap::Parser as _;
 pub use self::arguments::ConfigArguments;
 
 use self::arguments::{
-    Arguments, CheckArguments, Command, ConfigCommand, DiffArguments, ExplainArguments, FlowsCommand,
+    Arguments, CheckArguments, ClientArguments, ClientsCommand, Command, ConfigCommand, DiffArguments,
+    ExplainArguments, FlowsCommand, GrantsCommand, ListArguments, RevokeArguments,
 };
 use crate::{
     config::{self, Look, SecretReading, Sources},
@@ -38,6 +40,8 @@ pub mod exit {
     pub const NOT_PASSING: u8 = 1;
     /// `healthcheck`: no requests should go there.
     pub const NOT_READY: u8 = 1;
+    /// `clients revoke`: no such client has access.
+    pub const NOT_FOUND: u8 = 1;
     /// Wrong arguments (`EX_USAGE`).
     pub const USAGE: u8 = 64;
     /// Something that was needed is not there: an address in use, a store that cannot be opened
@@ -109,6 +113,18 @@ pub fn main() -> ExitCode {
         Command::Reload(arguments) => ask::reload(&arguments.admin).end(),
         Command::Flows(FlowsCommand::List(arguments)) => flows::list(&arguments.admin).end(),
         Command::Flows(FlowsCommand::Show(arguments)) => flows::show(&arguments.admin.admin, &arguments.id).end(),
+        Command::Grants(GrantsCommand::List(ListArguments { filter, json, admin })) => {
+            grants::list(&admin.admin, &filter.filter(), json).end()
+        }
+        Command::Grants(GrantsCommand::Revoke(RevokeArguments { filter, all, admin })) => {
+            grants::revoke(&admin.admin, &filter.filter(), all).end()
+        }
+        Command::Clients(ClientsCommand::List(ListArguments { filter, json, admin })) => {
+            grants::list_clients(&admin.admin, &filter.filter(), json).end()
+        }
+        Command::Clients(ClientsCommand::Revoke(ClientArguments { client, admin })) => {
+            grants::revoke_client(&admin.admin, client).end()
+        }
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments.admin).end(),
         Command::Demo(demo) => serve::demo(demo.port),
         Command::Completions(arguments) => manual::completions(arguments.shell).end(),

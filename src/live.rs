@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use crate::{
     audit,
-    authority::{self, Authority, ClientDocuments, Grants},
+    authority::{self, Authority, ClientDocuments, GrantFilter, GrantId, GrantList, Grants},
     config::plan::{ConsentPlan, Mode, Plan, PolicyPlan, ProviderPlan, RoutePlan},
     edge::{self, Surface},
     egress::{Egress, EgressError, Reach},
@@ -326,6 +326,34 @@ impl Live {
                 tracing::debug!(%error, "the grants could not be counted");
             }
         }
+    }
+
+    /// The grants that fit, of all providers, at most `most`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn grants(&self, filter: &GrantFilter, most: usize) -> Result<GrantList, StoreError> {
+        let mut all = GrantList::default();
+        for Runtime { core, .. } in self.runtimes.iter().map(AsRef::as_ref) {
+            let list = core.grants.list(&core.plan, filter, most - all.grants.len()).await?;
+            all.grants.extend(list.grants);
+            all.more |= list.more;
+        }
+        Ok(all)
+    }
+
+    /// Ends the grants that fit, for an operator; returns how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; some may have ended before.
+    pub async fn revoke_grants(&self, filter: &GrantFilter) -> Result<usize, StoreError> {
+        let mut ended = 0;
+        for Runtime { core, .. } in self.runtimes.iter().map(AsRef::as_ref) {
+            for grant in core.grants.list(&core.plan, filter, usize::MAX).await?.grants {
+                ended += usize::from(core.authority.revoke_for_operator(&GrantId::new(grant.id)).await?);
+            }
+        }
+        Ok(ended)
     }
 
     /// Every provider's name and whether it can be used right now.

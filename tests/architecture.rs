@@ -13,7 +13,7 @@ const VOCABULARY: [&str; 8] = ["audit", "body", "identity", "oauth", "printable"
 
 /// Module -> what else it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("admin", &["config", "flow", "listener", "metrics", "page", "request_id"]),
+    ("admin", &["authority", "config", "flow", "listener", "metrics", "page", "request_id", "store"]),
     ("answer", &[]),
     ("audit", &[]),
     ("authority", &["config", "keys", "metrics", "policy", "provider", "seal", "store"]),
@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "cli",
         &[
             "admin",
+            "authority",
             "config",
             "demo",
             "flow",
@@ -116,7 +117,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("secret", &[]),
     (
         "server",
-        &["admin", "config", "entrance", "flow", "keys", "listener", "live", "metrics", "reload", "seal", "store"],
+        &[
+            "admin",
+            "authority",
+            "config",
+            "entrance",
+            "flow",
+            "keys",
+            "listener",
+            "live",
+            "metrics",
+            "reload",
+            "seal",
+            "store",
+        ],
     ),
     ("store", &["config", "metrics", "seal"]),
     ("supervisor", &[]),

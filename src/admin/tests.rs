@@ -8,6 +8,7 @@ use tokio::{
 
 use super::*;
 use crate::{
+    authority::GrantOverview,
     config::{facts::facts, plan::Plan},
     listener::Listener,
     secret::Secret,
@@ -21,6 +22,7 @@ struct Scene {
     reloaded: Reloaded,
     reloads: Mutex<u32>,
     flows: Arc<Flows>,
+    grants: Vec<GrantOverview>,
 }
 
 #[async_trait]
@@ -68,6 +70,19 @@ impl Process for Scene {
         host == "g.example"
     }
 
+    async fn grants(&self, filter: &GrantFilter, most: usize) -> Result<GrantList, StoreError> {
+        if filter.subject.as_deref() == Some("broken") {
+            return Err(StoreError::Unavailable("the disk is full".to_owned()));
+        }
+        let grants: Vec<_> =
+            self.grants.iter().filter(|grant| filter.allows_provider(&grant.provider)).cloned().collect();
+        Ok(GrantList { more: grants.len() > most, grants })
+    }
+
+    async fn revoke_grants(&self, filter: &GrantFilter) -> Result<usize, StoreError> {
+        self.grants(filter, usize::MAX).await.map(|list| list.grants.len())
+    }
+
     async fn reload(&self) -> Reloaded {
         *self.reloads.lock().unwrap() += 1;
         self.reloaded.clone()
@@ -85,6 +100,7 @@ fn scene() -> Scene {
         reloaded: Reloaded { good: true, report: json!({ "outcome": "applied" }) },
         reloads: Mutex::new(0),
         flows: Arc::new(Flows::new(crate::time::Clock::system())),
+        grants: Vec::new(),
     }
 }
 
@@ -232,4 +248,45 @@ async fn s73_web_pages_are_kept_away() {
         assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
     }
     assert_eq!(*process.reloads.lock().unwrap(), 0);
+}
+
+fn grant(provider: &str) -> GrantOverview {
+    GrantOverview {
+        id: "g1".to_owned(),
+        provider: provider.to_owned(),
+        subject: "ada".to_owned(),
+        email: None,
+        client_id: "c".to_owned(),
+        client: "0".to_owned(),
+        client_name: "A client".to_owned(),
+        route: None,
+        resource: "https://g.example/mcp".to_owned(),
+        scopes: "openid".to_owned(),
+        since: String::new(),
+        until: String::new(),
+    }
+}
+
+#[tokio::test]
+async fn grants_are_picked_by_known_filters_and_never_all_by_mistake() {
+    let process = Arc::new(Scene { grants: vec![grant("auth0"), grant("google")], ..scene() });
+    let list = body(&ask(&process, "GET /grants").await);
+    assert_eq!((list["grants"].as_array().unwrap().len(), &list["more"]), (2, &json!(false)));
+    let list = body(&ask(&process, "GET /grants?provider=google").await);
+    assert_eq!(list["grants"][0]["provider"], "google");
+    for (line, expected) in [
+        ("GET /grants?providr=google", "400"),
+        ("GET /grants?subject=a&subject=b", "400"),
+        ("GET /grants?subject=broken", "503"),
+        ("POST /grants/revoke", "400"),
+        ("POST /grants/revoke?all=true", "400"),
+        ("POST /grants/revoke?subject=broken", "503"),
+        ("GET /grants/revoke", "405"),
+    ] {
+        let answer = ask(&process, line).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{line}: {answer}");
+    }
+    let ended = ask(&process, "POST /grants/revoke?provider=google").await;
+    assert_eq!(body(&ended), json!({ "revoked": 1 }));
+    assert_eq!(body(&ask(&process, "POST /grants/revoke-all").await), json!({ "revoked": 2 }));
 }

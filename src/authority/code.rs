@@ -222,10 +222,12 @@ impl Authority {
         let mut grant = GrantRecord {
             provider: self.plan.name.clone(),
             client_id: client_id.clone(),
+            client_name: client.name.clone(),
             identity: pending.identity,
             scopes: pending.scopes,
             offline: pending.offline,
             resource: resource.clone(),
+            since: now,
             ends_at: now.plus(self.plan.lifetimes.grant),
             access_until: now,
             tokens: pending.tokens,

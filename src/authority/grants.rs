@@ -6,6 +6,7 @@
 //! when nobody does.
 
 mod end;
+mod listing;
 pub(super) mod record;
 mod state;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
 pub use end::End;
+pub use listing::{GrantFilter, GrantList, GrantOverview, short};
 pub use state::GrantState;
 pub(super) use state::Turn;
 

@@ -30,13 +30,20 @@ impl Authority {
         Ok(())
     }
 
-    /// Ends a grant here, then at the provider without waiting for it.
-    pub(super) async fn end_grant(&self, id: &GrantId, initiator: RevocationInitiator) -> Result<(), StoreError> {
-        if let Some(tokens) = self.grants.revoke(id, initiator).await? {
-            let provider = std::sync::Arc::clone(&self.renewer.tokens);
-            tokio::spawn(async move { provider.revoke(&tokens).await }.in_current_span());
-        }
-        Ok(())
+    /// Ends a grant because an operator says so; false if there was none (any more).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; the grant then goes on.
+    pub async fn revoke_for_operator(&self, id: &GrantId) -> Result<bool, StoreError> {
+        self.end_grant(id, RevocationInitiator::Admin).await
+    }
+
+    /// Ends a grant here, then at the provider without waiting for it. False if there was none.
+    pub(super) async fn end_grant(&self, id: &GrantId, initiator: RevocationInitiator) -> Result<bool, StoreError> {
+        let Some(tokens) = self.grants.revoke(id, initiator).await? else { return Ok(false) };
+        let provider = std::sync::Arc::clone(&self.renewer.tokens);
+        tokio::spawn(async move { provider.revoke(&tokens).await }.in_current_span());
+        Ok(true)
     }
 
     fn grant_of(&self, token: &str) -> Option<GrantId> {

@@ -147,9 +147,13 @@ impl Kit {
 
     /// A public dynamic client.
     pub(super) async fn client(&self) -> Client {
+        self.client_named("Test").await
+    }
+
+    pub(super) async fn client_named(&self, name: &str) -> Client {
         let registered = self
             .register(&serde_json::json!({
-                "client_name": "Test", "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none",
+                "client_name": name, "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none",
             }))
             .unwrap();
         self.find(registered["client_id"].as_str().unwrap()).await

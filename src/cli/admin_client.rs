@@ -5,6 +5,7 @@
 use std::{error::Error, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use reqwest::{Client, Method, redirect};
+use serde::Serialize;
 use url::Url;
 
 /// Largest answer that is read, in bytes: a configuration of 1,000 providers has 4 MiB.
@@ -61,7 +62,15 @@ impl AdminAddress {
     /// # Errors
     /// [`AskError`]; every status is an answer.
     pub fn get(&self, path: &str, deadline: Duration) -> Result<Answer, AskError> {
-        self.ask(&Method::GET, path, deadline)
+        self.ask(&Method::GET, path, &(), deadline)
+    }
+
+    /// Like [`AdminAddress::get`], with what `query` says behind the path.
+    ///
+    /// # Errors
+    /// [`AskError`]; every status is an answer.
+    pub fn get_with(&self, path: &str, query: &impl Serialize, deadline: Duration) -> Result<Answer, AskError> {
+        self.ask(&Method::GET, path, query, deadline)
     }
 
     /// Like [`AdminAddress::get`], to have something done.
@@ -69,10 +78,18 @@ impl AdminAddress {
     /// # Errors
     /// [`AskError`]; every status is an answer.
     pub fn post(&self, path: &str, deadline: Duration) -> Result<Answer, AskError> {
-        self.ask(&Method::POST, path, deadline)
+        self.ask(&Method::POST, path, &(), deadline)
     }
 
-    fn ask(&self, method: &Method, path: &str, deadline: Duration) -> Result<Answer, AskError> {
+    /// Like [`AdminAddress::post`], with what `query` says behind the path.
+    ///
+    /// # Errors
+    /// [`AskError`]; every status is an answer.
+    pub fn post_with(&self, path: &str, query: &impl Serialize, deadline: Duration) -> Result<Answer, AskError> {
+        self.ask(&Method::POST, path, query, deadline)
+    }
+
+    fn ask(&self, method: &Method, path: &str, query: &impl Serialize, deadline: Duration) -> Result<Answer, AskError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -90,7 +107,7 @@ impl AdminAddress {
         url.set_path(path);
         let broken = |error: reqwest::Error| self.unreachable(&error);
         runtime.block_on(async {
-            let mut response = client.request(method.clone(), url).send().await.map_err(broken)?;
+            let mut response = client.request(method.clone(), url).query(query).send().await.map_err(broken)?;
             let status = response.status().as_u16();
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(broken)? {

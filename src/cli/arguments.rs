@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::admin_client::AdminAddress;
-use crate::{config::Sources, flow::FlowId};
+use crate::{authority::GrantFilter, config::Sources, flow::FlowId};
 
 /// "0.1.0 (3b140ff0c1d2)": the revision tells builds of one version apart.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_REVISION"), ")");
@@ -41,6 +41,12 @@ pub(super) enum Command {
     /// Say what happened in the last sign-ins of a running instance, step by step.
     #[command(subcommand, after_help = FLOWS_EXAMPLES)]
     Flows(FlowsCommand),
+    /// Say who gave which client access, in a running instance, or end it.
+    #[command(subcommand, after_help = GRANTS_EXAMPLES)]
+    Grants(GrantsCommand),
+    /// Say which clients have access, in a running instance, or end it.
+    #[command(subcommand, after_help = CLIENTS_EXAMPLES)]
+    Clients(ClientsCommand),
     /// Ask a running instance whether it is ready; for containers.
     #[command(after_help = HEALTH_EXAMPLES)]
     Healthcheck(AdminArguments),
@@ -76,6 +82,80 @@ pub(super) enum FlowsCommand {
     /// One of them: who asked what, where it stopped and why, what to do.
     #[command(after_help = FLOWS_EXAMPLES)]
     Show(FlowArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GrantsCommand {
+    /// Those that fit, by provider and person; at most 1,000.
+    #[command(after_help = GRANTS_EXAMPLES)]
+    List(ListArguments),
+    /// End those that fit.
+    #[command(after_help = GRANTS_EXAMPLES)]
+    Revoke(RevokeArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ClientsCommand {
+    /// Those with access, by name.
+    #[command(after_help = CLIENTS_EXAMPLES)]
+    List(ListArguments),
+    /// End all access that one has.
+    #[command(after_help = CLIENTS_EXAMPLES)]
+    Revoke(ClientArguments),
+}
+
+/// Which grants: those that fit everything that is said.
+#[derive(Args, Clone, Debug)]
+pub(super) struct FilterArguments {
+    /// One grant: `grant` in the audit log, `sid` in its access tokens.
+    #[arg(long, value_name = "ID")]
+    pub(super) id: Option<String>,
+    /// Of this provider in the configuration.
+    #[arg(long, value_name = "NAME")]
+    pub(super) provider: Option<String>,
+    /// Of the person with this identifier at the provider.
+    #[arg(long, value_name = "ID")]
+    pub(super) subject: Option<String>,
+    /// Of the person with this e-mail address, verified by the provider.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) email: Option<String>,
+    /// Of this client: its identifier, or the short one that `list` prints.
+    #[arg(long, value_name = "ID")]
+    pub(super) client: Option<String>,
+    /// For this route: `auth0/mcp`, or its URL.
+    #[arg(long, value_name = "ROUTE")]
+    pub(super) route: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    pub(super) filter: FilterArguments,
+    /// For programs.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) admin: AdminArguments,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct RevokeArguments {
+    #[command(flatten)]
+    pub(super) filter: FilterArguments,
+    /// Everybody's.
+    #[arg(long, conflicts_with_all = ["id", "provider", "subject", "email", "client", "route"])]
+    pub(super) all: bool,
+    #[command(flatten)]
+    pub(super) admin: AdminArguments,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct ClientArguments {
+    /// The client: its identifier, or the short one that `list` prints.
+    #[arg(value_name = "CLIENT")]
+    pub(super) client: String,
+    #[command(flatten)]
+    pub(super) admin: AdminArguments,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -264,6 +344,31 @@ Examples:
 Exit codes: 0 it was found, 1 it is not remembered, 69 no answer. The last 2,000 sign-ins of each process
 are in its memory.";
 
+const GRANTS_EXAMPLES: &str = "\
+Examples:
+  vestibule grants list
+  vestibule grants list --email ada@example.com
+  vestibule grants revoke --subject 'auth0|64f1' --provider auth0       somebody has left
+  vestibule grants revoke --client 3fa9c1d20b77                         a client that is not trusted any more
+  vestibule grants revoke --id 9Jm0XqZ4T1mF2b8cU7yN3w                    one sign-in
+  vestibule grants revoke --all                                         everybody signs in again
+
+A revoked grant ends at once, open streams included, here and at the provider.
+
+Exit codes: 0 it is done, also if there was nothing to end; 64 nothing was picked, 69 no answer, or the
+store does not work.";
+
+const CLIENTS_EXAMPLES: &str = "\
+Examples:
+  vestibule clients list
+  vestibule clients list --route auth0/mcp
+  vestibule clients revoke 3fa9c1d20b77
+
+Clients are those to whom somebody has given access. A revoked one loses all of it; it may ask again. To keep
+one out, see `dynamic_registration` and the keys beside it in docs/configuration.md.
+
+Exit codes: 0 it is done, 1 no such client has access, 69 no answer, or the store does not work.";
+
 const HEALTH_EXAMPLES: &str = "\
 Examples:
   vestibule healthcheck
@@ -286,6 +391,15 @@ Examples:
   vestibule man --folder /usr/local/share/man/man1
 
 Exit codes: 0 it is printed or written, 69 the folder cannot be written.";
+
+// === impl FilterArguments ===
+
+impl FilterArguments {
+    pub(super) fn filter(self) -> GrantFilter {
+        let Self { id, provider, subject, email, client, route } = self;
+        GrantFilter { id, provider, subject, email, client, route }
+    }
+}
 
 // === impl ConfigArguments ===
 

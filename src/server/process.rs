@@ -9,11 +9,12 @@ use url::Url;
 
 use crate::{
     admin::{self, Failure, NamedPart, Part, ProviderStatus, Readiness, Reloaded, Status},
+    authority::{GrantFilter, GrantList},
     config::facts::{Facts, facts},
     flow::Flows,
     live::Live,
     reload::{ReloadReport, ReloadTrigger, Reloader},
-    store::record::Records,
+    store::{StoreError, record::Records},
     time::{Clock, Timestamp},
 };
 
@@ -90,6 +91,14 @@ impl admin::Process for Process {
         // Those may have a port; ours is another one.
         let bare = |allowed: &str| allowed.rsplit_once(':').map_or(allowed == host, |(name, _)| name == host);
         plan.public_url.host_str() == Some(host) || plan.allowed_hosts.iter().any(|allowed| bare(allowed))
+    }
+
+    async fn grants(&self, filter: &GrantFilter, most: usize) -> Result<GrantList, StoreError> {
+        self.live.load_full().grants(filter, most).await
+    }
+
+    async fn revoke_grants(&self, filter: &GrantFilter) -> Result<usize, StoreError> {
+        self.live.load_full().revoke_grants(filter).await
     }
 
     async fn reload(&self) -> Reloaded {

@@ -29,12 +29,16 @@ const MARGIN: Duration = Duration::from_mins(1);
 pub(in crate::authority) struct GrantRecord {
     pub(in crate::authority) provider: String,
     pub(in crate::authority) client_id: ClientId,
+    /// What the client called itself then.
+    pub(in crate::authority) client_name: String,
     pub(in crate::authority) identity: Identity,
     /// Without `offline_access`.
     pub(in crate::authority) scopes: Scopes,
     /// The client asked for `offline_access`.
     pub(in crate::authority) offline: bool,
     pub(in crate::authority) resource: ResourceUri,
+    /// When the person signed in.
+    pub(in crate::authority) since: Timestamp,
     /// The grant ends then, however often it was refreshed.
     pub(in crate::authority) ends_at: Timestamp,
     /// The end of the longest access token that was written with this record.
@@ -82,12 +86,16 @@ impl Kind for GrantRecord {
 }
 
 impl GrantRecord {
-    /// The step that writes the grant. It is found by its person and by its provider, and goes when
-    /// its last token has ended.
+    /// The step that writes the grant. It is found by its person, its client and its provider, and
+    /// goes when its last token has ended.
     pub(in crate::authority) fn put(&self, records: &Records, id: &GrantId) -> Change {
         let idle = self.refresh.as_ref().map_or(self.access_until, |family| family.expires_at);
         let expires_at = self.access_until.max(idle).min(self.ends_at);
-        let mut terms = vec![self.subject_term(), Self::provider_term(&self.provider)];
+        let mut terms = vec![
+            Self::subject_term(&self.provider, &self.identity.subject),
+            Self::client_term(&self.provider, self.client_id.as_str()),
+            Self::provider_term(&self.provider),
+        ];
         if let Some(given_by) = &self.tokens.given_by {
             terms.push(Self::provider_term(&member(&self.provider, &given_by.name)));
         }
@@ -104,10 +112,20 @@ impl GrantRecord {
         Term { kind: "provider", value: name.as_bytes().to_vec() }
     }
 
-    fn subject_term(&self) -> Term {
-        let subject = [&self.provider, &self.identity.issuer, &self.identity.subject].map(String::as_str).join("\n");
-        Term { kind: "subject", value: sha256(subject.as_bytes()).to_vec() }
+    /// Finds all grants of a person at a provider.
+    pub(super) fn subject_term(provider: &str, subject: &str) -> Term {
+        Term { kind: "subject", value: digest(provider, subject) }
     }
+
+    /// Finds all grants of a client at a provider.
+    pub(super) fn client_term(provider: &str, client_id: &str) -> Term {
+        Term { kind: "client", value: digest(provider, client_id) }
+    }
+}
+
+/// Names have no line ends, so no two pairs are the same text.
+fn digest(provider: &str, value: &str) -> Vec<u8> {
+    sha256([provider, value].join("\n").as_bytes()).to_vec()
 }
 
 // === impl Life ===

@@ -1,10 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
-use super::GrantId;
+use super::{GrantFilter, GrantId, short};
 use crate::{
     authority::tests::{Kit, identity},
     metrics::outcome::RevocationInitiator,
-    store::{Table, Term},
+    store::Table,
 };
 
 /// All who ask share one state, and a revocation reaches each of them at once.
@@ -87,8 +87,7 @@ async fn grants_of_a_person() {
     let kit = Kit::with(|plan| plan.lifetimes.grant = Duration::from_hours(1)).await;
     let response = kit.sign_in(&kit.client().await).await;
     let state = kit.state(&response).await.unwrap();
-    let subject = format!("auth0\n{}\n{}", identity().issuer, identity().subject);
-    let term = Term { kind: "subject", value: crate::seal::sha256(subject.as_bytes()).to_vec() };
+    let term = super::record::GrantRecord::subject_term("auth0", &identity().subject);
     let found = kit.records.find::<super::record::GrantRecord>(&term).await.unwrap();
     assert_eq!(found, [state.id.as_str().as_bytes()]);
     let id = state.id.clone();
@@ -96,4 +95,37 @@ async fn grants_of_a_person() {
     kit.advance(Duration::from_hours(1));
     assert!(kit.authority.grants.state(&id).await.unwrap().is_none());
     assert!(kit.authority.grants.state(&GrantId::new("unknown")).await.unwrap().is_none());
+}
+
+/// An operator finds grants by each thing that a person knows of them, and sees no token.
+#[tokio::test]
+async fn grants_are_found_by_what_is_known_of_them() {
+    let kit = Kit::new().await;
+    let (one, other) = (kit.client().await, kit.client_named("Another").await);
+    let first = kit.state(&kit.sign_in(&one).await).await.unwrap();
+    kit.sign_in(&other).await;
+    let (grants, plan) = (&kit.authority.grants, kit.authority.plan());
+    let found = async |filter: GrantFilter| grants.list(plan, &filter, 10).await.unwrap().grants.len();
+    let some = |value: &str| Some(value.to_owned());
+    let id = some(first.id.as_str());
+    assert_eq!(found(GrantFilter::default()).await, 2);
+    assert_eq!(found(GrantFilter { id: id.clone(), ..GrantFilter::default() }).await, 1);
+    assert_eq!(found(GrantFilter { id, subject: some("another"), ..GrantFilter::default() }).await, 0);
+    for (subject, expected) in [("person-1", 2), ("person", 0)] {
+        assert_eq!(found(GrantFilter { subject: some(subject), ..GrantFilter::default() }).await, expected);
+    }
+    for client in [other.id.as_str(), &short(other.id.as_str())] {
+        assert_eq!(found(GrantFilter { client: some(client), ..GrantFilter::default() }).await, 1, "{client}");
+    }
+    for (provider, expected) in [("auth0", 2), ("other", 0)] {
+        assert_eq!(found(GrantFilter { provider: some(provider), ..GrantFilter::default() }).await, expected);
+    }
+    let route = &plan.routes[0];
+    for route in [route.id.as_str(), route.resource.as_str()] {
+        assert_eq!(found(GrantFilter { route: some(route), ..GrantFilter::default() }).await, 2, "{route}");
+    }
+    let list = grants.list(plan, &GrantFilter::default(), 1).await.unwrap();
+    assert!(list.grants.len() == 1 && list.more);
+    let text = serde_json::to_string(&list).unwrap();
+    assert!(!text.contains("provider-access") && !text.contains("provider-refresh"), "{text}");
 }
