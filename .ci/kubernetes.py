@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 KUBECTL = Path(sys.executable).parent / "kubectl"
 VERSIONS = ("1.35", "1.36", "1.37")
 # What the Secret of the pod holds; it has no manifest.
-SECRETS = {"root-secret": "a root secret that is only for this check 0123456789", "client-secret": "the application's secret"}
+SECRETS = {"root-secret": "a root secret that is only for this check 0123456789", "client-secret": "the application's secret",
+           "redis-password": "a-password-of-the-store"}
 SECRET_PATTERN = re.compile(r"\b(client_secret|secret|password):\s*(?!\{)\S")
 
 checks = 0
@@ -157,7 +158,7 @@ def rules_can_fail(deployment):
 
 def fits_together(documents, name):
     """What names something else names something that is there."""
-    deployments = of_kind(documents, "Deployment")
+    deployments = of_kind(documents, "Deployment") + of_kind(documents, "StatefulSet")
     labels = [deployment["spec"]["template"]["metadata"]["labels"] for deployment in deployments]
     ports = {port["name"] for deployment in deployments for container in deployment["spec"]["template"]["spec"]["containers"]
              for port in container.get("ports", [])}
@@ -182,9 +183,11 @@ def fits_together(documents, name):
     for deployment in deployments:
         check(selects(deployment["spec"]["selector"]["matchLabels"]), f"{name}: a Deployment selects other pods")
         pod = deployment["spec"]["template"]["spec"]
+        volumes = {volume["name"] for volume in pod.get("volumes", [])}
+        volumes |= {claim["metadata"]["name"] for claim in deployment["spec"].get("volumeClaimTemplates", [])}
         for container in pod["containers"]:
             mounted = {mount["name"] for mount in container.get("volumeMounts", [])}
-            check(mounted <= {volume["name"] for volume in pod.get("volumes", [])}, f"{name}: a mount without a volume")
+            check(mounted <= volumes, f"{name}: a mount without a volume")
         config_maps = {document["metadata"]["name"] for document in of_kind(documents, "ConfigMap")}
         for volume in pod.get("volumes", []):
             check(volume.get("configMap", {}).get("name", "vestibule") in config_maps, f"{name}: no such ConfigMap")
@@ -224,6 +227,13 @@ def mount(folder, files):
         shutil.rmtree(before)
 
 
+def free_port():
+    """One that nobody listens on at the moment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 class Pod:
     """The program, run as the rendered Deployment says, with other folders and ports."""
 
@@ -240,10 +250,25 @@ class Pod:
         for mounted in self.container["volumeMounts"]:
             self.moved[mounted["mountPath"]] = folder / mounted["name"]
         for port in self.ports.values():
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.moved[f"0.0.0.0:{port}"] = f"127.0.0.1:{free.getsockname()[1]}"
+            self.moved[f"0.0.0.0:{port}"] = f"127.0.0.1:{free_port()}"
         self.grace = pod["terminationGracePeriodSeconds"] - self.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    def start_store(self, documents):
+        """Runs the StatefulSet's own command, with Redis in the place of Valkey; returns the process, if there is one."""
+        for stateful in of_kind(documents, "StatefulSet"):
+            container = stateful["spec"]["template"]["spec"]["containers"][0]
+            name = f"{stateful['metadata']['name']}:{container['ports'][0]['containerPort']}"
+            port = free_port()
+            self.moved[name] = f"127.0.0.1:{port}"
+            data, secrets = self.folder / "store", self.folder / "store-secrets"
+            data.mkdir()
+            mount(secrets, {item["path"]: SECRETS[item["key"]] for item in stateful["spec"]["template"]["spec"]["volumes"][0]["secret"]["items"]})
+            shell, option, script = container["command"]
+            script = script.replace("valkey-server -", f"redis-server - --port {port} --bind 127.0.0.1")
+            script = script.replace("/etc/valkey", str(secrets)).replace("dir /data", f"dir {data}")
+            with open(self.folder / "store.log", "w", encoding="utf-8") as log:
+                return subprocess.Popen([shell, option, script], stdout=log, stderr=log)
+        return None
 
     def here(self, text):
         """Text of the manifests with the folders and addresses that they have here."""
@@ -364,15 +389,20 @@ def main():
         documents = render(folder)
         used |= {document["kind"] for document in documents}
         validate(documents, name)
-        for deployment in of_kind(documents, "Deployment"):
+        for deployment in of_kind(documents, "Deployment") + of_kind(documents, "StatefulSet"):
             found = sorted(set(violations(deployment)))
             check(not found, f"{name}: {deployment['metadata']['name']}: {', '.join(found)}")
             rules_can_fail(deployment)
         fits_together(documents, name)
         with tempfile.TemporaryDirectory() as scratch:
             pod = Pod(vestibule, documents, Path(scratch))
-            try_configuration(pod, name)
-            play(pod, name)
+            store = pod.start_store(documents)
+            try:
+                try_configuration(pod, name)
+                play(pod, name)
+            finally:
+                if store:
+                    store.kill()
         print(f"{name}: {len(documents)} resources rendered, valid in Kubernetes {', '.join(VERSIONS)}; its pod's command run, ConfigMap and Secret updated")
     # Components that no overlay takes, on top of one that has what they refer to.
     for component in sorted((ROOT / "deploy/kubernetes/components").iterdir()):
