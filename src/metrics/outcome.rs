@@ -186,7 +186,7 @@ labels! {
 labels! {
     /// Who ended a grant.
     RevocationInitiator {
-        Client = "client", Reuse = "reuse", Expiry = "expiry", Config = "config", Policy = "policy",
+        Client = "client", Admin = "admin", Reuse = "reuse", Expiry = "expiry", Config = "config", Policy = "policy",
     }
 }
 
