@@ -133,6 +133,11 @@ impl Authority {
         self.records.use_once("state", state.as_bytes(), until).await
     }
 
+    /// Whether a `state` was used up, by whichever replica; false if the store does not tell.
+    pub async fn is_spent(&self, state: &str) -> bool {
+        self.records.was_used("state", state.as_bytes()).await.unwrap_or_default()
+    }
+
     /// The provider and what is mounted for it.
     pub fn plan(&self) -> &Arc<ProviderPlan> {
         &self.plan

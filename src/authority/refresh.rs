@@ -180,23 +180,13 @@ impl Authority {
         request: &RefreshRequest,
         token: &RefreshToken,
     ) -> Result<TokenResponse, TokenError> {
-        let text = &request.refresh_token;
-        let grace = self.plan.lifetimes.refresh_grace;
         let state = self.grants.state(&token.grant).await?.ok_or(TokenError::RefreshUnknown)?;
         if state.client_id != client.id {
             return Err(TokenError::RefreshUnknown);
         }
         let turn = state.turn().await;
         let record = self.grants.record(&token.grant).await?.ok_or(TokenError::RefreshUnknown)?;
-        let family = record.value.refresh.as_ref().ok_or(TokenError::RefreshUnknown)?;
-        let now = self.clock.now();
-        let position = family.position(token, text, now, grace);
-        match &position {
-            Position::Reused => return Err(self.reused(client, &token.grant).await?),
-            Position::Foreign => return Err(TokenError::RefreshUnknown),
-            _ if now >= family.expires_at => return Err(TokenError::RefreshExpired),
-            Position::Current | Position::Retired(_) => {}
-        }
+        self.position(client, request, token, &record.value).await?;
         self.refreshed_scopes(&record.value, request)?;
         resource::granted(&self.plan, &record.value.resource, request.resources.iter().map(String::as_str))?;
         if self.plan.route(&record.value.resource).is_none() {
@@ -205,6 +195,8 @@ impl Authority {
 
         let renewed = self.renewer.renew(turn, &state, record, Due::AtRefresh).await?;
         let mut grant = renewed.record.value.clone();
+        // While the provider was asked, another replica may have rotated the same token.
+        let position = self.position(client, request, token, &grant).await?;
         self.may_still_pass(&token.grant, &grant).await?;
         // The provider may have taken some scopes back just now.
         let scopes = self.refreshed_scopes(&grant, request)?;
@@ -223,6 +215,25 @@ impl Authority {
         }
         drop(renewed.turn);
         Ok(response)
+    }
+
+    /// What the token is to the family of a grant: good, or rotated within the grace. Everything else
+    /// is refused, and a reuse ends the grant.
+    async fn position(
+        &self,
+        client: &Client,
+        request: &RefreshRequest,
+        token: &RefreshToken,
+        grant: &GrantRecord,
+    ) -> Result<Position, TokenError> {
+        let family = grant.refresh.as_ref().ok_or(TokenError::RefreshUnknown)?;
+        let (now, grace) = (self.clock.now(), self.plan.lifetimes.refresh_grace);
+        match family.position(token, &request.refresh_token, now, grace) {
+            Position::Reused => Err(self.reused(client, &token.grant).await?),
+            Position::Foreign => Err(TokenError::RefreshUnknown),
+            _ if now >= family.expires_at => Err(TokenError::RefreshExpired),
+            position @ (Position::Current | Position::Retired(_)) => Ok(position),
+        }
     }
 
     /// The person's groups, or the rules, may have changed since (S33).

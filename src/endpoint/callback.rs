@@ -75,6 +75,13 @@ pub(super) async fn answer(mount: Arc<Mount>, provider: Arc<Provider>, asked: As
             }
             Err(refused) => Err(refused),
         },
+        // At another replica the browser's cookie was taken back, and here nothing is known of it.
+        Err((Callback::StateUnknown, problem)) => match parameters.get("state") {
+            Ok(Some(state)) if mount.authority.is_spent(state).await => {
+                Err((Callback::StateReplayed, Box::new(Problem::already_signed_in())))
+            }
+            _ => Err((Callback::StateUnknown, problem)),
+        },
         Err(refused) => Err(refused),
     };
     let (outcome, end) = match pending {

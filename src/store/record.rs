@@ -201,13 +201,21 @@ impl Records {
     /// # Errors
     /// [`StoreError`] when the store does not answer; it may be used or not then.
     pub async fn use_once(&self, what: &'static str, name: &[u8], until: Timestamp) -> Result<bool, StoreError> {
-        let key = sha256(&[what.as_bytes(), &[0], name].concat());
+        let key = used_key(what, name);
         let batch = vec![self.expect::<Used>(&key, None), self.put(&key, &Used {}, until, Vec::new())];
         match self.commit(batch).await {
             Ok(()) => Ok(true),
             Err(CommitError::Conflict) => Ok(false),
             Err(CommitError::Store(error)) => Err(error),
         }
+    }
+
+    /// Whether something was used ([`Records::use_once`]).
+    ///
+    /// # Errors
+    /// Like [`Records::get`].
+    pub async fn was_used(&self, what: &'static str, name: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.get::<Used>(&used_key(what, name)).await?.is_some())
     }
 
     /// See [`Store::is_shared`].
@@ -308,6 +316,11 @@ fn outcome<T>(result: &Result<T, StoreError>, is_miss: impl FnOnce(&T) -> bool) 
         Ok(_) => StoreOutcome::Ok,
         Err(_) => StoreOutcome::Error,
     }
+}
+
+/// What was used, under a digest of its name.
+fn used_key(what: &str, name: &[u8]) -> [u8; 32] {
+    sha256(&[what.as_bytes(), &[0], name].concat())
 }
 
 /// Table name and key: what a sealed record is bound to. Names have no zero byte.
