@@ -308,7 +308,9 @@ Examples:
   vestibule config schema > vestibule.schema.json
   # yaml-language-server: $schema=vestibule.schema.json        as the first line of vestibule.yaml
 
-The schema knows names and shapes; `vestibule check` knows the rest. Exit code: 0.";
+The schema knows names and shapes; `vestibule check` knows the rest.
+
+Exit code: 0.";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:

@@ -9,7 +9,12 @@ use super::{
 
 /// "Exit code" and "check --online" as they are written in a page.
 fn plain(page: &str) -> String {
-    page.replace("\\-", "-").replace("\\fB", "").replace("\\fI", "").replace("\\fR", "").replace('\n', " ")
+    page.replace("\\*(Aq", "'")
+        .replace("\\-", "-")
+        .replace("\\fB", "")
+        .replace("\\fI", "")
+        .replace("\\fR", "")
+        .replace('\n', " ")
 }
 
 #[test]
