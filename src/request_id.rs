@@ -28,11 +28,11 @@ impl Default for RequestIds {
 }
 
 impl RequestIds {
-    /// Another process's are others.
+    /// Another process's are others. From 1: the second half is the parent id of a trace, and all zeros are none (W3C Trace Context).
     pub fn new() -> Self {
         let mut bytes = [0; 8];
         seal::fill(&mut bytes);
-        Self { process: u64::from_be_bytes(bytes), next: AtomicU64::new(0) }
+        Self { process: u64::from_be_bytes(bytes), next: AtomicU64::new(1) }
     }
 
     /// The name that a trusted proxy gave, or a new one.
