@@ -308,6 +308,8 @@ http {
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_buffering off;
       proxy_read_timeout 1h;
+      # A replica that ends closes its idle connections; what was just sent on one of them was not read and goes to the other.
+      proxy_next_upstream error timeout non_idempotent;
       add_header X-Replica $upstream_addr always;
     }
   }
