@@ -113,7 +113,7 @@ pub(super) struct FilterArguments {
     /// Of this provider in the configuration.
     #[arg(long, value_name = "NAME")]
     pub(super) provider: Option<String>,
-    /// Of the person with this identifier at the provider.
+    /// Of the person with this identifier, as in the audit log: at a choice, with the provider in front.
     #[arg(long, value_name = "ID")]
     pub(super) subject: Option<String>,
     /// Of the person with this e-mail address, verified by the provider.

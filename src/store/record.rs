@@ -195,12 +195,18 @@ impl Records {
         result
     }
 
-    /// Uses something that may be used once, by whichever process; false if it was used before.
+    /// Uses something that may be used once, by whichever process; false if another one used it before.
     /// `until` is when it could not be used any more anyway.
+    ///
+    /// Within a process the caller's own memory knows what was used. A store that no other process has
+    /// is only asked whether it works: strangers must not be able to fill a disk.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer; it may be used or not then.
     pub async fn use_once(&self, what: &'static str, name: &[u8], until: Timestamp) -> Result<bool, StoreError> {
+        if !self.is_shared() {
+            return self.health().await.map(|()| true);
+        }
         let key = used_key(what, name);
         let batch = vec![self.expect::<Used>(&key, None), self.put(&key, &Used {}, until, Vec::new())];
         match self.commit(batch).await {
@@ -210,12 +216,12 @@ impl Records {
         }
     }
 
-    /// Whether something was used ([`Records::use_once`]).
+    /// Whether something was used by any process ([`Records::use_once`]).
     ///
     /// # Errors
     /// Like [`Records::get`].
     pub async fn was_used(&self, what: &'static str, name: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.get::<Used>(&used_key(what, name)).await?.is_some())
+        Ok(self.is_shared() && self.get::<Used>(&used_key(what, name)).await?.is_some())
     }
 
     /// See [`Store::is_shared`].

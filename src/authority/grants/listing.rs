@@ -24,7 +24,8 @@ pub struct GrantFilter {
     /// A provider's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// The provider's stable id of a person.
+    /// A person, as the audit log and the backend name them: the provider's stable id, in a choice with the
+    /// provider in front.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// A person's verified e-mail address.
@@ -45,7 +46,7 @@ pub struct GrantOverview {
     pub id: String,
     /// The provider's name.
     pub provider: String,
-    /// The provider's stable id of the person.
+    /// [`crate::identity::Identity::subject_here`].
     pub subject: String,
     /// The person's address, if the provider says that it is verified.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +123,7 @@ impl GrantOverview {
         Self {
             id: id.as_str().to_owned(),
             provider: record.provider.clone(),
-            subject: identity.subject.clone(),
+            subject: identity.subject_here().into_owned(),
             email: identity.email.clone().filter(|_| identity.email_verified),
             client_id: record.client_id.as_str().to_owned(),
             client: short(record.client_id.as_str()),

@@ -92,7 +92,7 @@ impl GrantRecord {
         let idle = self.refresh.as_ref().map_or(self.access_until, |family| family.expires_at);
         let expires_at = self.access_until.max(idle).min(self.ends_at);
         let mut terms = vec![
-            Self::subject_term(&self.provider, &self.identity.subject),
+            Self::subject_term(&self.provider, &self.identity.subject_here()),
             Self::client_term(&self.provider, self.client_id.as_str()),
             Self::provider_term(&self.provider),
         ];

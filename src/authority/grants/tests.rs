@@ -2,7 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::{GrantFilter, GrantId, short};
 use crate::{
-    authority::tests::{Kit, identity},
+    authority::{
+        AnswerOutcome,
+        tests::{Kit, code_request, identity},
+    },
     metrics::outcome::RevocationInitiator,
     store::Table,
 };
@@ -128,4 +131,23 @@ async fn grants_are_found_by_what_is_known_of_them() {
     assert!(list.grants.len() == 1 && list.more);
     let text = serde_json::to_string(&list).unwrap();
     assert!(!text.contains("provider-access") && !text.contains("provider-refresh"), "{text}");
+}
+
+/// In a choice an operator finds people by the name that the audit log and the backend have for them.
+#[tokio::test]
+async fn people_of_a_choice_are_found_by_the_name_that_is_told_of_them() {
+    let kit = Kit::new().await;
+    let client = kit.client().await;
+    let transaction = kit.begin(&client, &[]).await.unwrap();
+    let person = crate::identity::Identity { provider: Some("entra".to_owned()), ..identity() };
+    let answer = kit.authority.issue_code(&transaction, person, kit.provider_tokens()).await.unwrap();
+    let AnswerOutcome::Code(code) = answer.outcome else { panic!("no code") };
+    let response = kit.authority.exchange_code(&client, &code_request(&code)).await.unwrap();
+    let told = kit.claims(&response).sub;
+    for (subject, expected) in [(told.as_str(), 1), ("person-1", 0)] {
+        let filter = GrantFilter { subject: Some(subject.to_owned()), ..GrantFilter::default() };
+        let found = kit.authority.grants.list(kit.authority.plan(), &filter, 10).await.unwrap().grants;
+        assert_eq!(found.len(), expected, "{subject}");
+        assert!(found.iter().all(|grant| grant.subject == told));
+    }
 }

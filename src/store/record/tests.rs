@@ -191,3 +191,16 @@ async fn the_gauge_follows_the_store_where_nobody_asks() {
     }
     watch.abort();
 }
+
+/// What strangers can cause writes nothing where no other process reads it.
+#[tokio::test]
+async fn a_store_of_one_process_remembers_nothing_of_what_was_used() {
+    let setup = Setup::new();
+    let records = setup.records("a");
+    assert!(!records.is_shared());
+    assert!(records.use_once("state", b"s", Timestamp(2_000)).await.unwrap());
+    assert!(!records.was_used("state", b"s").await.unwrap());
+    for table in Table::ALL {
+        assert!(setup.store.list(table).await.unwrap().is_empty(), "{table:?}");
+    }
+}

@@ -1,10 +1,36 @@
 // Which Chromium, and how it runs as root on a machine without a display, asking nobody outside for anything.
 
+import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
 import { freePort } from './processes.mjs';
+import * as stranger from './stranger.mjs';
 
-export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-export const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export const launch = () => chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+
+/** A browser, and a registered client of the stack's `/mcp` with the end of its redirect: what a walk through the pages needs. */
+export async function open({ checks, stack, screenshots, clientName }) {
+  mkdirSync(screenshots, { recursive: true });
+  const resource = `${stack.origin}/mcp`;
+  const { server } = await stranger.discover(resource);
+  const client = (await stranger.register(server, { client_name: clientName, redirect_uris: ['http://127.0.0.1/callback'] })).body;
+  const [callback, browser] = [await callbackServer(), await launch()];
+  checks.print(`  (Chromium ${browser.version()})`);
+  return {
+    checks, stack, server, client, resource, callback, browser,
+    profile: profiles(browser, stack.origin),
+    request: () => stranger.authorization(server, client, resource, { redirect_uri: callback.url }),
+    shot: (page, name) => page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true }),
+    close: async () => {
+      await browser.close();
+      callback.close();
+    },
+  };
+}
 
 /** Makes fresh profiles; what their console says about pages of `origin` is kept. */
 export const profiles = (browser, origin) => async (options = {}) => {

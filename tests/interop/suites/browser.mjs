@@ -1,9 +1,6 @@
 // Headless Chromium does what people do: our consent page, the provider's sign-in, back to the client.
 
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-import { CHROMIUM, FLAGS, callbackServer, looksOf, profiles } from '../lib/chromium.mjs';
+import { looksOf, open } from '../lib/chromium.mjs';
 import { Person } from '../lib/person.mjs';
 import * as stranger from '../lib/stranger.mjs';
 
@@ -13,19 +10,8 @@ const NARROW = { width: 320, height: 640 };
 const REDIRECT = { redirect_uris: ['http://127.0.0.1/callback'] };
 
 export async function run({ checks, openStack, screenshots }) {
-  mkdirSync(screenshots, { recursive: true });
   const stack = await openStack({});
-  const resource = `${stack.origin}/mcp`;
-  const { server } = await stranger.discover(resource);
-  const client = (await stranger.register(server, { client_name: 'Chromium <b>& friends</b>', ...REDIRECT })).body;
-  const callback = await callbackServer();
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-  checks.print(`  (Chromium ${browser.version()})`);
-
-  const profile = profiles(browser, stack.origin);
-  const request = () => stranger.authorization(server, client, resource, { redirect_uri: callback.url });
-  const shot = (page, name) => page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
-  const tools = { checks, stack, server, client, resource, callback, profile, request, shot };
+  const tools = await open({ checks, stack, screenshots, clientName: 'Chromium <b>& friends</b>' });
 
   try {
     await approves(tools);
@@ -35,10 +21,9 @@ export async function run({ checks, openStack, screenshots }) {
     await twoTabs(tools);
     await otherBrowser(tools);
     await unknownClient(tools);
-    await remembers({ checks, openStack, browser, callback });
+    await remembers({ ...tools, openStack });
   } finally {
-    await browser.close();
-    callback.close();
+    await tools.close();
   }
 }
 

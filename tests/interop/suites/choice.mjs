@@ -1,30 +1,19 @@
 // Headless Chromium at a route with two providers: the page, by keyboard, and what comes of a pick.
 
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-import { CHROMIUM, FLAGS, callbackServer, looksOf, profiles } from '../lib/chromium.mjs';
+import { looksOf, open } from '../lib/chromium.mjs';
 import { stop } from '../lib/processes.mjs';
 import * as stranger from '../lib/stranger.mjs';
 
 export const title = 'Chromium: a choice of two providers for one route';
 
 const CHOICE = { microsoft: 'Microsoft', google: 'Google <b>Workspace</b>' };
-const REDIRECT = { redirect_uris: ['http://127.0.0.1/callback'] };
 
 export async function run({ checks, openStack, screenshots, dir }) {
-  mkdirSync(screenshots, { recursive: true });
   const audit = join(dir, 'audit.jsonl');
   const stack = await openStack({ choice: CHOICE, extra: { audit } });
-  const resource = `${stack.origin}/mcp`;
-  const { server } = await stranger.discover(resource);
-  const client = (await stranger.register(server, { client_name: 'Chromium', ...REDIRECT })).body;
-  const callback = await callbackServer();
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-  const profile = profiles(browser, stack.origin);
-  const request = () => stranger.authorization(server, client, resource, { redirect_uri: callback.url });
-  const shot = (page, name) => page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
-  const tools = { checks, stack, server, client, resource, callback, profile, request, shot };
+  const tools = await open({ checks, stack, screenshots, clientName: 'Chromium' });
 
   try {
     await byKeyboard(tools);
@@ -34,8 +23,7 @@ export async function run({ checks, openStack, screenshots, dir }) {
     await theStory(tools, audit);
     await oneIsDown(tools);
   } finally {
-    await browser.close();
-    callback.close();
+    await tools.close();
   }
 }
 

@@ -2,8 +2,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-import { CHROMIUM, FLAGS } from '../lib/chromium.mjs';
+import { launch } from '../lib/chromium.mjs';
 import { Person } from '../lib/person.mjs';
 import { freePort, ready, run as runToEnd, start, stop } from '../lib/processes.mjs';
 import { GATEWAY } from '../lib/stack.mjs';
@@ -39,7 +38,7 @@ export async function run({ checks, dir, screenshots }) {
 
 async function inChromium({ checks, server, client, resource, screenshots }) {
   mkdirSync(screenshots, { recursive: true });
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  const browser = await launch();
   try {
     for (const colorScheme of ['light', 'dark']) {
       const page = await browser.newPage({ colorScheme });

@@ -3,8 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { chromium } from 'playwright-core';
-import { CHROMIUM, FLAGS } from '../lib/chromium.mjs';
+import { launch } from '../lib/chromium.mjs';
 import { Person } from '../lib/person.mjs';
 import { run as runToEnd } from '../lib/processes.mjs';
 import { GATEWAY } from '../lib/stack.mjs';
@@ -173,7 +172,7 @@ async function pages({ checks, stack, screenshots }) {
   const json = await (await fetch(`${stack.adminOrigin}/status`)).json();
   checks.ok(json.providers[0].ready && json.store.ready && json.revision && json.recent_failures.length >= 2, '/status as JSON', JSON.stringify(json));
   mkdirSync(screenshots, { recursive: true });
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  const browser = await launch();
   try {
     for (const [name, options] of [
       ['status-light', { colorScheme: 'light' }],
