@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# To be sourced: Podman, Buildah and runc without a daemon, in a storage of their own below target/, which is gone afterwards;
+# To be sourced: Podman, Buildah and runc without a daemon, in a storage of their own below target/, which is gone afterwards
+# (what one build keeps for the next, a cache mount, stays);
 # and images that stand in for those of the registries, which CI does not reach, made from Debian's packages.
 STORAGE="$PWD/target/containers"
 DEBIAN=docker.io/library/debian:bookworm-slim
@@ -25,6 +26,9 @@ open_containers() {
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$OUT/apt-containers.log" 2>&1
   fi
+  # Where Buildah has its cache mounts.
+  export TMPDIR="$PWD/target/buildah"
+  mkdir -p "$TMPDIR"
   export CONTAINERS_STORAGE_CONF="$STORAGE/storage.conf" CONTAINERS_CONF="$STORAGE/containers.conf"
   forget_containers
   mkdir -p "$STORAGE"
