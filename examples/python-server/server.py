@@ -1,5 +1,7 @@
 """An MCP server without a line of authentication: Vestibule stands in front of it."""
 
+import os
+
 from fastmcp import FastMCP
 from fastmcp.server.dependencies import get_http_headers
 
@@ -25,4 +27,4 @@ def add(a: float, b: float) -> float:
 
 if __name__ == "__main__":
     # Loopback only: whoever reaches this port directly can claim to be anybody.
-    server.run(transport="http", host="127.0.0.1", port=3000, path="/mcp")
+    server.run(transport="http", host=os.environ.get("HOST", "127.0.0.1"), port=3000, path="/mcp")
