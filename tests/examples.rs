@@ -32,3 +32,23 @@ fn every_example_is_a_valid_configuration() {
     }
     assert!(seen >= 2, "the examples were not found");
 }
+
+#[test]
+fn every_example_and_everything_to_deploy_has_a_readme_of_one_screen() {
+    const SCREEN: usize = 50;
+    let mut seen = 0;
+    for group in ["examples", "deploy", "deploy/compose"] {
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(group)).unwrap() {
+            let folder = entry.unwrap().path();
+            // A part of the others beside it.
+            if !folder.is_dir() || folder.ends_with("compose/provider") {
+                continue;
+            }
+            let readme = fs::read_to_string(folder.join("README.md")).unwrap_or_default();
+            let lines = readme.lines().count();
+            assert!((1..=SCREEN).contains(&lines), "{}: README.md has {lines} lines", folder.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "the folders were not found");
+}

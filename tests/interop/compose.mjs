@@ -13,6 +13,7 @@ import * as stranger from './lib/stranger.mjs';
 import { CALLBACK, Keeper } from './suites/client_typescript.mjs';
 
 const FOLDER = fileURLToPath(new URL('../../deploy/compose', import.meta.url));
+const DEMONSTRATION = join(FOLDER, 'demonstration.yaml');
 const RESOURCE = 'http://127.0.0.1:8000/mcp';
 const out = process.argv[2];
 const checks = new Checks(console.log);
@@ -29,7 +30,7 @@ class Composition {
   }
 
   compose(...command) {
-    return this.docker('compose', '--progress', 'plain', '--file', this.file, ...command);
+    return this.docker('compose', '--progress', 'plain', '--file', this.file, '--file', DEMONSTRATION, ...command);
   }
 
   /** Comes back when every container is healthy. */
@@ -45,6 +46,11 @@ class Composition {
   async containers() {
     const ids = (await this.compose('ps', '--all', '--quiet')).split('\n').filter((line) => /^[0-9a-f]{64}$/.test(line));
     return JSON.parse(await this.docker('inspect', ...ids));
+  }
+
+  /** A command of the program, in a container that runs. */
+  vestibule(...command) {
+    return this.compose('exec', '--no-TTY', 'gateway', 'vestibule', ...command);
   }
 
   /** Names of the containers of a service. */
@@ -105,6 +111,8 @@ async function single() {
   await hardened(composition);
   const keeper = await signIn();
   await tools(keeper, 'at first');
+  checks.match(await composition.vestibule('check', '--online'), /ok +reachable +provider answered[^]*backend http:\/\/server:3000\/mcp[^]*\n +ok +reachable/, '`check --online` in the container finds provider and server');
+  checks.match(await composition.vestibule('flows', 'list'), /oidc +ok +accepted +Official TypeScript client/, '`flows list` in the container knows the sign-in');
   const [gateway] = await composition.called('gateway');
   await composition.docker('stop', '--time', '35', gateway);
   const [{ State: { ExitCode: code } }] = JSON.parse(await composition.docker('inspect', gateway));
