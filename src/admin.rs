@@ -5,6 +5,7 @@
 
 mod grants;
 mod guard;
+mod keys;
 mod pages;
 pub mod readiness;
 pub mod status;
@@ -38,6 +39,7 @@ use crate::{
     body::{self, Body, BoxError},
     config::facts::Facts,
     flow::{FlowId, Flows},
+    keys::{KeyError, KeyOverview},
     listener::Peer,
     metrics::{Format, Metrics},
     page::Page,
@@ -45,6 +47,7 @@ use crate::{
     store::StoreError,
 };
 
+pub use self::keys::{KeyList, RevokeKey, RootSecret, Rotate};
 pub use grants::Revoked;
 pub use readiness::{NamedPart, Part, Readiness};
 pub use status::{Failure, ProviderStatus, RouteStatus, Status};
@@ -53,9 +56,11 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-const KNOWN: &str = "only GET /metrics, /healthz, /readyz, /status, /flows, /flows/NAME, /grants, /config and POST \
-                     /grants/revoke, /grants/revoke-all, /reload\n";
+const KNOWN: &str = "only GET /metrics, /healthz, /readyz, /status, /flows, /flows/NAME, /grants, /keys, \
+                     /config and POST /grants/revoke, /grants/revoke-all, /keys/rotate, /keys/revoke, /reload\n";
 
+const UNKNOWN_QUERY: &str = "grants are picked by id, provider, subject, email, client and route, each at most once; \
+                             /keys/rotate takes now=true, /keys/revoke needs kid\n";
 const NO_FLOW: &str = "this sign-in is not remembered: it is too old, or another process had it\n";
 /// Of a list.
 const MOST_FLOWS: usize = 200;
@@ -86,6 +91,18 @@ pub trait Process: Send + Sync + 'static {
 
     /// Ends the grants that fit; returns how many there were.
     async fn revoke_grants(&self, filter: &GrantFilter) -> Result<usize, StoreError>;
+
+    /// Our signing keys, and the root secrets by name.
+    async fn keys(&self) -> Result<KeyList, StoreError>;
+
+    /// The signing keys alone.
+    fn signing_keys(&self) -> Vec<KeyOverview>;
+
+    /// Makes a new signing key, which signs now or in a while; returns all of them.
+    async fn rotate_keys(&self, now: bool) -> Result<Vec<KeyOverview>, KeyError>;
+
+    /// Ends a key; false if there is none with this name.
+    async fn revoke_key(&self, kid: &str) -> Result<bool, KeyError>;
 
     /// Reads the configuration again, now.
     async fn reload(&self) -> Reloaded;
@@ -184,6 +201,12 @@ impl Admin {
         let flows = flows.or(flow).unify();
         let grants =
             grants::list(&process).or(grants::revoke(&process)).unify().or(grants::revoke_all(&process)).unify();
+        let keys = self::keys::list(&process)
+            .or(self::keys::rotate(&process))
+            .unify()
+            .or(self::keys::revoke(&process))
+            .unify();
+        let grants = grants.or(keys).unify();
         let known =
             health.or(status).unify().or(config).unify().or(flows).unify().or(grants).unify().or(reload).unify();
         let request_ids = Arc::new(RequestIds::new());
@@ -238,7 +261,7 @@ fn get(path: &'static str) -> impl Filter<Extract = (), Error = Rejection> + Clo
 
 async fn unknown(rejection: Rejection) -> Result<Response<Bytes>, Infallible> {
     if rejection.find::<InvalidQuery>().is_some() {
-        return Ok(answer(StatusCode::BAD_REQUEST, TEXT, grants::UNKNOWN_FILTER));
+        return Ok(answer(StatusCode::BAD_REQUEST, TEXT, UNKNOWN_QUERY));
     }
     if rejection.find::<MethodNotAllowed>().is_none() {
         return Ok(answer(StatusCode::NOT_FOUND, TEXT, KNOWN));

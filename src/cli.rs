@@ -9,6 +9,7 @@ pub mod compare;
 mod explain;
 mod flows;
 mod grants;
+mod keys;
 mod manual;
 pub mod online;
 pub mod serve;
@@ -25,7 +26,8 @@ pub use self::arguments::ConfigArguments;
 
 use self::arguments::{
     Arguments, CheckArguments, ClientArguments, ClientsCommand, Command, ConfigCommand, DiffArguments,
-    ExplainArguments, FlowsCommand, GrantsCommand, ListArguments, RevokeArguments,
+    ExplainArguments, FlowsCommand, GrantsCommand, KeyArguments, KeysCommand, KeysListArguments, ListArguments,
+    RevokeArguments, RotateArguments,
 };
 use crate::{
     config::{self, Look, SecretReading, Sources},
@@ -40,7 +42,7 @@ pub mod exit {
     pub const NOT_PASSING: u8 = 1;
     /// `healthcheck`: no requests should go there.
     pub const NOT_READY: u8 = 1;
-    /// `clients revoke`: no such client has access.
+    /// `clients revoke`: no such client has access. `keys`: no such key, or one that is needed.
     pub const NOT_FOUND: u8 = 1;
     /// Wrong arguments (`EX_USAGE`).
     pub const USAGE: u8 = 64;
@@ -125,6 +127,9 @@ pub fn main() -> ExitCode {
         Command::Clients(ClientsCommand::Revoke(ClientArguments { client, admin })) => {
             grants::revoke_client(&admin.admin, client).end()
         }
+        Command::Keys(KeysCommand::List(KeysListArguments { json, admin })) => keys::list(&admin.admin, json).end(),
+        Command::Keys(KeysCommand::Rotate(RotateArguments { now, admin })) => keys::rotate(&admin.admin, now).end(),
+        Command::Keys(KeysCommand::Revoke(KeyArguments { kid, admin })) => keys::revoke(&admin.admin, kid).end(),
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments.admin).end(),
         Command::Demo(demo) => serve::demo(demo.port),
         Command::Completions(arguments) => manual::completions(arguments.shell).end(),

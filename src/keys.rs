@@ -1,9 +1,14 @@
-//! Our signing keys: made once, kept sealed in the store, rotated with overlap.
+//! Our signing keys: made once, kept sealed in the store, rotated with overlap; or an operator's own.
 //!
 //! One key signs; every key whose record still lives verifies and is published. Look-ups read an
 //! atomically swapped ring: no lock and no I/O on the request path.
+//!
+//! A new key is published before it signs, and from then on by the clock alone: every process changes over at
+//! the same moment without being told.
 
 mod key;
+mod overview;
+mod rotation;
 mod verify;
 
 use std::{
@@ -20,12 +25,14 @@ use jsonwebtoken::{Header, encode, jwk::JwkSet};
 use serde::{Deserialize, Serialize};
 
 pub use key::VerifyingKey;
+pub use overview::{KeyOverview, KeyState};
 pub use verify::VerifyError;
 
 use crate::{
-    config::plan::SigningAlgorithm,
+    config::plan::SigningPlan,
+    private_key::{PrivateKeyError, SigningAlgorithm},
     store::{
-        CommitError, NEVER, StoreError, Table,
+        Change, CommitError, NEVER, StoreError, Table,
         record::{Kind, Records, Slot},
     },
     time::{Clock, Timestamp},
@@ -41,8 +48,11 @@ const ATTEMPTS: usize = 8;
 /// How often a key that is not known is looked for in a store that others write to.
 const UNKNOWN_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long a key that another algorithm replaced stays valid: longer than any access token.
-const REPLACED_OVERLAP: Duration = Duration::from_hours(24);
+/// How long a key that signs no more stays valid: longer than any access token, which lives for a day at most.
+pub const OVERLAP: Duration = Duration::from_hours(25);
+
+/// How long a new key is published before it signs: longer than anybody should keep our key set.
+pub const LEAD: Duration = Duration::from_hours(1);
 
 /// Why keys could not be made, read or used.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +67,18 @@ pub enum KeyError {
     /// The cryptography refused to make or read a key.
     #[error("the signing key could not be made or read: {0}")]
     Unusable(&'static str),
+    /// A key is not what it should be.
+    #[error("a signing key: it {0}")]
+    Private(#[from] PrivateKeyError),
+    /// Nothing to rotate here.
+    #[error("the key that signs is from the configuration (`signing_key`): put a new one in front of it there")]
+    Brought,
+    /// A key that is in use cannot be revoked.
+    #[error("this key signs now: make another one sign first, with `vestibule keys rotate --now`")]
+    Signs,
+    /// A key of the configuration cannot be revoked.
+    #[error("this key is from the configuration: take it out of `signing_key`")]
+    Configured,
     /// The token could not be written.
     #[error("the token could not be signed")]
     Sign(#[source] jsonwebtoken::errors::Error),
@@ -66,7 +88,7 @@ pub enum KeyError {
 #[derive(Debug)]
 pub struct KeyRing {
     records: Records,
-    algorithm: ArcSwap<SigningAlgorithm>,
+    plan: ArcSwap<SigningPlan>,
     clock: Clock,
     ring: ArcSwap<Ring>,
     /// When a key was last looked for.
@@ -75,11 +97,14 @@ pub struct KeyRing {
 
 #[derive(Debug)]
 struct Ring {
-    signing: Arc<Key>,
+    /// Those that sign at some time, the latest first.
+    signing: Vec<Arc<Key>>,
+    /// For when none of those may: replicas disagree about algorithms, or clocks do.
+    fallback: Arc<Key>,
     by_kid: HashMap<String, Arc<Key>>,
 }
 
-/// Which key signs. Replaced by compare-and-swap, so that processes agree.
+/// Which key was made last. Replaced by compare-and-swap, so that processes agree.
 #[derive(Debug, Serialize, Deserialize)]
 struct Current {
     kid: String,
@@ -92,79 +117,91 @@ impl Kind for Current {
     const NAME: &'static str = "signing-key";
 }
 
+// === impl Ring ===
+
+impl Ring {
+    /// `None`: there is no key to sign with.
+    fn new(
+        plan: &SigningPlan,
+        mut by_kid: HashMap<String, Arc<Key>>,
+        now: Timestamp,
+    ) -> Result<Option<Self>, KeyError> {
+        let mut signing = Vec::new();
+        for key in &plan.keys {
+            let key = Arc::new(Key::brought(key, now)?);
+            by_kid.insert(key.kid().to_owned(), Arc::clone(&key));
+            // Only the first one signs.
+            if signing.is_empty() {
+                signing.push(key);
+            }
+        }
+        if signing.is_empty() {
+            let ours = |key: &&Arc<Key>| key.algorithm() == plan.algorithm && key.encoding().is_some();
+            signing = by_kid.values().filter(ours).cloned().collect();
+            signing.sort_by(|a, b| (b.signs_from(), b.kid()).cmp(&(a.signs_from(), a.kid())));
+        }
+        let last = signing.iter().max_by_key(|key| key.not_after()).cloned();
+        Ok(last.map(|fallback| Self { signing, fallback, by_kid }))
+    }
+
+    /// Whether one of the keys has no end.
+    fn is_settled(&self) -> bool {
+        self.fallback.is_current()
+    }
+
+    /// The keys that are valid now, newest first.
+    fn published(&self, now: Timestamp) -> Vec<&Key> {
+        let mut keys: Vec<_> = self.by_kid.values().map(|key| &**key).filter(|key| key.is_valid(now)).collect();
+        keys.sort_by(|a, b| (b.made_at(), b.kid()).cmp(&(a.made_at(), a.kid())));
+        keys
+    }
+
+    fn signing(&self, now: Timestamp) -> &Arc<Key> {
+        self.signing.iter().find(|key| key.may_sign(now)).unwrap_or(&self.fallback)
+    }
+}
+
 // === impl KeyRing ===
 
 impl KeyRing {
-    /// Reads the keys; makes and stores one if there is none for `algorithm`. Of two processes
+    /// Reads the keys; makes and stores one if there is none that fits the plan. Of two processes
     /// that do this at once on one store, both end with the same key.
     ///
     /// # Errors
     /// [`KeyError`] when the store does not answer or no key can be made.
-    pub async fn load(records: &Records, algorithm: SigningAlgorithm, clock: Clock) -> Result<Self, KeyError> {
-        for _ in 0..ATTEMPTS {
-            // Which key signs is read first: what it names was stored with it.
-            let current = records.slot::<Current>(CURRENT).await?;
-            let by_kid = read(records).await?;
-            let signing = current.value.as_ref().and_then(|current| by_kid.get(&current.kid)).cloned();
-            if let Some(signing) = signing.filter(|key| key.algorithm() == algorithm) {
-                let ring = ArcSwap::from_pointee(Ring { signing, by_kid });
-                let algorithm = ArcSwap::from_pointee(algorithm);
-                let records = records.clone();
-                return Ok(Self { records, algorithm, clock, ring, looked_at: AtomicU64::new(0) });
-            }
-            // Whether ours was stored or somebody else's: the next round reads which one it is.
-            replace(records, current, algorithm, clock.now().plus(REPLACED_OVERLAP)).await?;
-        }
-        Err(KeyError::Contended)
+    pub async fn load(records: &Records, plan: &SigningPlan, clock: Clock) -> Result<Self, KeyError> {
+        let ring = ArcSwap::from_pointee(settled(records, plan, &clock).await?);
+        let plan = ArcSwap::from_pointee(plan.clone());
+        Ok(Self { records: records.clone(), plan, clock, ring, looked_at: AtomicU64::new(0) })
     }
 
-    /// Makes a new signing key. The one that signed until now verifies and stays published for
-    /// `overlap` more, which must be longer than any token that it signed lives.
+    /// Signs as this plan says from now on. What signed until now verifies and stays published for longer than
+    /// any token that it signed.
     ///
     /// # Errors
-    /// [`KeyError`] when the store does not answer; the ring then stays as it is.
-    pub async fn rotate(&self, overlap: Duration) -> Result<(), KeyError> {
-        let current = self.records.slot::<Current>(CURRENT).await?;
-        // If somebody else rotated at the same moment, theirs is the new key.
-        replace(&self.records, current, **self.algorithm.load(), self.clock.now().plus(overlap)).await?;
-        let next = Self::load(&self.records, **self.algorithm.load(), self.clock.clone()).await?;
-        self.ring.store(next.ring.load_full());
-        Ok(())
-    }
-
-    /// Signs with a key for `algorithm` from now on, which is made if there is none. The one that
-    /// signed until now verifies and stays published for longer than any token that it signed.
-    ///
-    /// # Errors
-    /// [`KeyError`] when the store does not answer; the ring then stays as it is.
-    pub async fn change_algorithm(&self, algorithm: SigningAlgorithm) -> Result<(), KeyError> {
-        let next = Self::load(&self.records, algorithm, self.clock.clone()).await?;
-        self.algorithm.store(Arc::new(algorithm));
-        self.ring.store(next.ring.load_full());
+    /// [`KeyError`] when the store does not answer; everything then stays as it is.
+    pub async fn change(&self, plan: &SigningPlan) -> Result<(), KeyError> {
+        let ring = settled(&self.records, plan, &self.clock).await?;
+        self.plan.store(Arc::new(plan.clone()));
+        self.ring.store(Arc::new(ring));
         Ok(())
     }
 
     /// Takes over the keys that another process made, and the one that it signs with, if that fits
-    /// our algorithm.
+    /// our plan.
     ///
     /// # Errors
     /// [`KeyError`] when the store does not answer; the ring then stays as it is.
     pub async fn look_again(&self) -> Result<(), KeyError> {
-        let algorithm = **self.algorithm.load();
-        let current = self.records.slot::<Current>(CURRENT).await?;
-        let by_kid = read(&self.records).await?;
-        let own = self.ring.load_full();
-        let named = current.value.as_ref().and_then(|current| by_kid.get(&current.kid));
-        let named = named.filter(|key| key.algorithm() == algorithm);
-        // Somebody signs with another algorithm for now (a change that comes to us later): our key is
-        // as good as before.
-        let Some(signing) = named.or_else(|| by_kid.get(own.signing.kid())).cloned() else {
+        let plan = self.plan.load_full();
+        let ring = match Ring::new(&plan, read(&self.records).await?, self.clock.now())? {
+            // Perhaps not settled: somebody signs with another algorithm for now (a change that comes to us
+            // later), and our key is as good as before.
+            Some(ring) => ring,
             // A store that was emptied.
-            let next = Self::load(&self.records, algorithm, self.clock.clone()).await?;
-            self.ring.store(next.ring.load_full());
-            return Ok(());
+            None => settled(&self.records, &plan, &self.clock).await?,
         };
-        self.ring.store(Arc::new(Ring { signing, by_kid }));
+        self.ring.store(Arc::new(ring));
         Ok(())
     }
 
@@ -184,30 +221,24 @@ impl KeyRing {
         self.look_again().await.is_ok()
     }
 
-    /// When the key that signs now was made, for whoever decides when to [`KeyRing::rotate`].
-    pub fn signing_since(&self) -> Timestamp {
-        self.ring.load().signing.made_at()
-    }
-
-    /// A JWT (RFC 7519) with this header `typ`, signed by the newest key, its `kid` in the header.
+    /// A JWT (RFC 7519) with this header `typ`, signed by the key whose time it is, its `kid` in the header.
     ///
     /// # Errors
     /// [`KeyError::Sign`] if the claims do not serialize to a JSON object.
     pub fn sign<C: Serialize>(&self, typ: &str, claims: &C) -> Result<String, KeyError> {
         let ring = self.ring.load();
-        let mut header = Header::new(ring.signing.jwt_algorithm());
+        let key = ring.signing(self.clock.now());
+        let mut header = Header::new(key.algorithm().jose());
         header.typ = Some(typ.to_owned());
-        header.kid = Some(ring.signing.kid().to_owned());
-        encode(&header, claims, ring.signing.encoding()).map_err(KeyError::Sign)
+        header.kid = Some(key.kid().to_owned());
+        let encoding = key.encoding().ok_or(KeyError::Unusable("its private half is not here"))?;
+        encode(&header, claims, encoding).map_err(KeyError::Sign)
     }
 
     /// The public keys that are valid now, newest first (RFC 7517 section 5).
     pub fn jwks(&self) -> serde_json::Value {
-        let now = self.clock.now();
         let ring = self.ring.load();
-        let mut keys: Vec<&Arc<Key>> = ring.by_kid.values().filter(|key| key.is_valid(now)).collect();
-        keys.sort_by(|a, b| (b.made_at(), b.kid()).cmp(&(a.made_at(), a.kid())));
-        let set = JwkSet { keys: keys.into_iter().map(|key| key.jwk().clone()).collect() };
+        let set = JwkSet { keys: ring.published(self.clock.now()).into_iter().map(|key| key.jwk().clone()).collect() };
         serde_json::to_value(set).unwrap_or_default()
     }
 
@@ -231,26 +262,57 @@ async fn read(records: &Records) -> Result<HashMap<String, Arc<Key>>, KeyError> 
     Ok(keys)
 }
 
-/// Makes a key the one that signs, unless somebody did since `current` was read, and gives the one
+/// The keys in the store, with one to sign for the plan, which is made if there is none.
+async fn settled(records: &Records, plan: &SigningPlan, clock: &Clock) -> Result<Ring, KeyError> {
+    if let Some(key) = plan.keys.first() {
+        // Before it signs anything.
+        rotation::publish(records, key).await?;
+    }
+    for _ in 0..ATTEMPTS {
+        // What was made last is read first: the key that it names was stored with it.
+        let current = records.slot::<Current>(CURRENT).await?;
+        let now = clock.now();
+        let ring = Ring::new(plan, read(records).await?, now)?;
+        if let Some(ring) = ring.filter(Ring::is_settled) {
+            return Ok(ring);
+        }
+        // Whether ours was stored or somebody else's: the next round reads which one it is.
+        replace(records, current, plan.algorithm, now, now.plus(OVERLAP)).await?;
+    }
+    Err(KeyError::Contended)
+}
+
+/// Stores a new key that signs from some time on, unless somebody did since `current` was read, and gives the one
 /// before an end.
 async fn replace(
     records: &Records,
     current: Slot<Current>,
     algorithm: SigningAlgorithm,
+    signs_from: Timestamp,
     end: Timestamp,
 ) -> Result<(), KeyError> {
-    let (key, kid) = StoredKey::generate(algorithm, records.clock().now(), records.sealer()).await?;
+    let now = records.clock().now();
+    let (key, kid) = StoredKey::generate(algorithm, now, signs_from, records.sealer()).await?;
     let mut batch = vec![
         records.expect::<Current>(CURRENT, current.version),
         records.put(CURRENT, &Current { kid: kid.clone() }, NEVER, Vec::new()),
         records.put(kid.as_bytes(), &key, NEVER, Vec::new()),
     ];
-    if let Some(Current { kid }) = current.value
-        && let Some(before) = records.get::<StoredKey>(kid.as_bytes()).await?
-    {
-        batch.push(records.put(kid.as_bytes(), &before.value, end, Vec::new()));
+    if let Some(Current { kid }) = current.value {
+        batch.extend(ended(records, &kid, end).await?);
     }
-    match records.commit(batch).await {
+    told(records.commit(batch).await)
+}
+
+/// The step that gives a key an end, if it has a later one.
+async fn ended(records: &Records, kid: &str, end: Timestamp) -> Result<Option<Change>, KeyError> {
+    let before = records.get::<StoredKey>(kid.as_bytes()).await?.filter(|before| end < before.expires_at);
+    Ok(before.map(|before| records.put(kid.as_bytes(), &before.value, end, Vec::new())))
+}
+
+/// That somebody else was faster is no mistake: the next look shows what they did.
+fn told(committed: Result<(), CommitError>) -> Result<(), KeyError> {
+    match committed {
         Ok(()) | Err(CommitError::Conflict) => Ok(()),
         Err(CommitError::Store(error)) => Err(error.into()),
     }

@@ -42,6 +42,7 @@ pub mod oauth;
 pub mod page;
 pub mod policy;
 pub mod printable;
+pub mod private_key;
 pub mod provider;
 pub mod reload;
 pub mod request_id;

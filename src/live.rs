@@ -32,7 +32,7 @@ use crate::{
         tokens::{GivenBy, TokenSource},
     },
     route::RouteError,
-    seal::Sealer,
+    seal::{Sealer, Seals},
     store::{StoreError, record::Records},
     time::Clock,
 };
@@ -354,6 +354,30 @@ impl Live {
             }
         }
         Ok(ended)
+    }
+
+    /// Seals every grant by the first root secret that another one sealed; returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; the rest is as it was.
+    pub async fn seal_anew(&self) -> Result<usize, StoreError> {
+        let mut sealed = 0;
+        for runtime in &self.runtimes {
+            sealed += runtime.core.grants.seal_anew().await?;
+        }
+        Ok(sealed)
+    }
+
+    /// Which root secrets sealed the grants.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn seals(&self) -> Result<Seals, StoreError> {
+        let mut seals = Seals::default();
+        for runtime in &self.runtimes {
+            seals.extend(&runtime.core.grants.seals().await?);
+        }
+        Ok(seals)
     }
 
     /// Every provider's name and whether it can be used right now.

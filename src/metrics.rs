@@ -23,8 +23,9 @@ pub use http::HttpMetrics;
 pub use provider::ProviderMetrics;
 pub use route::RouteMetrics;
 
+use crate::time::Timestamp;
 use families::Families;
-use outcome::{Limiter, SealedKind, StoreOperation, StoreOutcome, TlsHandshake};
+use outcome::{KeyUse, Limiter, SealedKind, StoreOperation, StoreOutcome, TlsHandshake};
 use owner::{Owner, Owners};
 
 /// All families of one process. Cheap to share behind an `Arc`.
@@ -114,6 +115,16 @@ impl Metrics {
     /// Whether the store answers.
     pub fn store_ready(&self, backend: &str, ready: bool) {
         self.families.store_ready.with_label_values(&[backend]).set(i64::from(ready));
+    }
+
+    /// How many of our keys are used so.
+    pub fn signing_keys(&self, state: KeyUse, count: usize) {
+        self.families.signing_keys.with_label_values(&[state.as_str()]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The key that signs now has been signing since then.
+    pub fn signing_since(&self, at: Timestamp) {
+        self.families.signing_since.with_label_values::<&str>(&[]).set(i64::try_from(at.0).unwrap_or(i64::MAX));
     }
 
     /// A value in the store did not open.

@@ -46,6 +46,15 @@ pub enum Purpose {
     ClientSecret,
 }
 
+/// How many records each of the accepted root secrets sealed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seals {
+    /// In the order of [`Sealer::root_names`].
+    pub by_root: Vec<usize>,
+    /// By a root secret that is not accepted any more.
+    pub unknown: usize,
+}
+
 /// Why a sealed value did not open. One variant on purpose: the reasons are not for an attacker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the value was not sealed by this server for this purpose, or it was changed")]
@@ -109,6 +118,27 @@ impl Sealer {
     /// Uses the root secrets of `other` from now on, for everybody who shares this one.
     pub fn adopt(&self, other: &Self) {
         self.roots.store(other.roots.load_full());
+    }
+
+    /// Whether more than one root secret is accepted: one replaces another.
+    pub fn is_rotating(&self) -> bool {
+        self.roots.load().len() > 1
+    }
+
+    /// The names of the accepted root secrets, in their order: 8 hex digits, in the clear in every sealed value.
+    pub fn root_names(&self) -> Vec<String> {
+        self.roots.load().iter().map(|root| name(root.id)).collect()
+    }
+
+    /// Whether the root secret that seals now sealed this.
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed_by(sealed).is_some_and(|id| self.roots.load().first().is_some_and(|root| root.id == id))
+    }
+
+    /// Which root secret sealed this, by its place among [`Sealer::root_names`]; `None`: none of them.
+    pub fn sealed_by(&self, sealed: &[u8]) -> Option<usize> {
+        let id = sealed_by(sealed)?;
+        self.roots.load().iter().position(|root| root.id == id)
     }
 
     /// Seals `plaintext` for `purpose`. `context` is authenticated but not stored: whoever opens
@@ -200,6 +230,33 @@ impl fmt::Debug for Sealer {
     }
 }
 
+// === impl Seals ===
+
+impl Seals {
+    /// One more, of the root secret at this place.
+    pub fn add(&mut self, root: Option<usize>) {
+        let Some(place) = root else {
+            self.unknown += 1;
+            return;
+        };
+        if self.by_root.len() <= place {
+            self.by_root.resize(place + 1, 0);
+        }
+        if let Some(count) = self.by_root.get_mut(place) {
+            *count += 1;
+        }
+    }
+
+    /// Both together.
+    pub fn extend(&mut self, other: &Self) {
+        self.by_root.resize(self.by_root.len().max(other.by_root.len()), 0);
+        for (count, more) in self.by_root.iter_mut().zip(&other.by_root) {
+            *count += more;
+        }
+        self.unknown += other.unknown;
+    }
+}
+
 // === impl Root ===
 
 impl Root {
@@ -237,6 +294,16 @@ impl hkdf::KeyType for KeyLength {
     fn len(&self) -> usize {
         self.0
     }
+}
+
+/// The key id in the header of a sealed value.
+fn sealed_by(sealed: &[u8]) -> Option<[u8; KEY_ID_LEN]> {
+    let (version, rest) = sealed.split_first()?;
+    rest.first_chunk().copied().filter(|_| *version == VERSION)
+}
+
+fn name(id: [u8; KEY_ID_LEN]) -> String {
+    format!("{:08x}", u32::from_be_bytes(id))
 }
 
 fn expand(prk: &hkdf::Prk, info: &[&[u8]], output: &mut [u8]) {

@@ -1,6 +1,7 @@
 //! Puts store, keys, live configuration and listeners together; owns the order of start and stop.
 
 mod follow;
+mod keys;
 mod process;
 mod storage;
 
@@ -168,7 +169,7 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     let own = std::slice::from_ref(&own_secret);
     let sealer = Arc::new(Sealer::new(if plan.root_secrets.is_empty() { own } else { &plan.root_secrets })?);
     let records = Records::new(store, Arc::clone(&sealer), Arc::clone(&metrics), clock.clone());
-    let keys = Arc::new(KeyRing::load(&records, plan.signing, clock.clone()).await?);
+    let keys = Arc::new(KeyRing::load(&records, &plan.signing, clock.clone()).await?);
     let shared = Arc::new(Shared::new(
         Arc::clone(&sealer),
         records.clone(),
@@ -203,6 +204,7 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     let process = Process {
         live,
         records: records.clone(),
+        keys: Arc::clone(&keys),
         reloader: Arc::clone(&reloader),
         stop: stop.clone(),
         started: clock.now(),
@@ -214,7 +216,9 @@ async fn run(plan: Plan, source: Option<Source>) -> Result<Running, ServeError> 
     let (exit, admin_exit) = (public.exit(), admin.exit());
     let work = worker.run(Entrances::open(public, bound, admin, bound_admin), stop.clone());
     let rest = vec![
-        tokio::spawn(follow::follow(records.clone(), Arc::clone(&settled), keys)),
+        tokio::spawn(follow::follow(records.clone(), Arc::clone(&settled))),
+        tokio::spawn(self::keys::tend(keys)),
+        tokio::spawn(self::keys::seal_anew(records.clone(), Arc::clone(&settled))),
         tokio::spawn(records.clone().watch(HEALTH_INTERVAL)),
         tokio::spawn(sweep(records)),
         tokio::spawn(count(Arc::clone(&settled))),

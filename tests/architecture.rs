@@ -13,7 +13,7 @@ const VOCABULARY: [&str; 8] = ["audit", "body", "identity", "oauth", "printable"
 
 /// Module -> what else it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("admin", &["authority", "config", "flow", "listener", "metrics", "page", "request_id", "store"]),
+    ("admin", &["authority", "config", "flow", "keys", "listener", "metrics", "page", "request_id", "store"]),
     ("answer", &[]),
     ("audit", &[]),
     ("authority", &["config", "keys", "metrics", "policy", "provider", "seal", "store"]),
@@ -27,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "demo",
             "flow",
             "gate",
+            "keys",
             "policy",
             "provider",
             "reload",
@@ -37,7 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("config", &[]),
+    ("config", &["private_key"]),
     ("demo", &["config", "seal"]),
     (
         "edge",
@@ -78,7 +79,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("forward", &["answer", "config", "metrics"]),
     ("gate", &["answer", "authority", "config", "flow", "keys", "metrics", "policy", "provider", "seal", "store"]),
     ("identity", &[]),
-    ("keys", &["config", "metrics", "seal", "store"]),
+    ("keys", &["config", "metrics", "private_key", "seal", "store"]),
     ("listener", &["config", "metrics"]),
     (
         "live",
@@ -105,6 +106,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("page", &[]),
     ("policy", &["config", "metrics"]),
     ("printable", &[]),
+    ("private_key", &[]),
     ("provider", &["config", "egress", "metrics", "seal"]),
     (
         "reload",

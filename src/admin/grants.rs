@@ -13,8 +13,6 @@ use crate::{audit, authority::GrantFilter, store::StoreError};
 /// Of a list.
 const MOST: usize = 1000;
 
-pub(super) const UNKNOWN_FILTER: &str =
-    "grants are picked by id, provider, subject, email, client and route, each at most once\n";
 const WHICH: &str =
     "say which grants: id, provider, subject, email, client or route; POST /grants/revoke-all ends everybody's\n";
 

@@ -10,6 +10,7 @@ use super::*;
 use crate::{
     authority::GrantOverview,
     config::{facts::facts, plan::Plan},
+    keys::KeyState,
     listener::Listener,
     secret::Secret,
     testing,
@@ -81,6 +82,31 @@ impl Process for Scene {
 
     async fn revoke_grants(&self, filter: &GrantFilter) -> Result<usize, StoreError> {
         self.grants(filter, usize::MAX).await.map(|list| list.grants.len())
+    }
+
+    async fn keys(&self) -> Result<KeyList, StoreError> {
+        let roots = vec![RootSecret { id: "00c0ffee".to_owned(), grants: None, signing_keys: None }];
+        Ok(KeyList { signing: self.signing_keys(), root_secrets: roots, lost_grants: 0 })
+    }
+
+    fn signing_keys(&self) -> Vec<KeyOverview> {
+        vec![KeyOverview {
+            kid: "one".to_owned(),
+            alg: "ES256".to_owned(),
+            state: KeyState::Signs,
+            configured: false,
+            since: String::new(),
+            signs_from: String::new(),
+            until: None,
+        }]
+    }
+
+    async fn rotate_keys(&self, now: bool) -> Result<Vec<KeyOverview>, KeyError> {
+        if now { Err(KeyError::Brought) } else { Ok(self.signing_keys()) }
+    }
+
+    async fn revoke_key(&self, kid: &str) -> Result<bool, KeyError> {
+        if kid == "one" { Err(KeyError::Signs) } else { Ok(kid == "two") }
     }
 
     async fn reload(&self) -> Reloaded {
@@ -289,4 +315,28 @@ async fn grants_are_picked_by_known_filters_and_never_all_by_mistake() {
     let ended = ask(&process, "POST /grants/revoke?provider=google").await;
     assert_eq!(body(&ended), json!({ "revoked": 1 }));
     assert_eq!(body(&ask(&process, "POST /grants/revoke-all").await), json!({ "revoked": 2 }));
+}
+
+#[tokio::test]
+async fn keys_are_shown_rotated_and_revoked() {
+    let process = Arc::new(scene());
+    let list = body(&ask(&process, "GET /keys").await);
+    assert_eq!(list["signing"][0]["kid"], "one");
+    assert_eq!((&list["signing"][0]["state"], &list["root_secrets"][0]["id"]), (&json!("signs"), &json!("00c0ffee")));
+    for (line, expected) in [
+        ("POST /keys/rotate", "200"),
+        ("POST /keys/rotate?now=true", "409"),
+        ("POST /keys/rotate?at=once", "400"),
+        ("POST /keys/revoke?kid=two", "200"),
+        ("POST /keys/revoke?kid=one", "409"),
+        ("POST /keys/revoke?kid=three", "404"),
+        ("POST /keys/revoke", "400"),
+        ("GET /keys/rotate", "405"),
+        ("POST /keys/rotate\r\norigin: https://evil.example", "403"),
+    ] {
+        let answer = ask(&process, line).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{line}: {answer}");
+    }
+    let refused = ask(&process, "POST /keys/revoke?kid=one").await;
+    assert!(refused.contains("vestibule keys rotate --now"), "{refused}");
 }

@@ -8,6 +8,7 @@
 mod end;
 mod listing;
 pub(super) mod record;
+mod sealing;
 mod state;
 
 use std::sync::{Arc, Weak};

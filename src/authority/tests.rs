@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::plan::{
         BackendAuthorization, BackendPlan, ConsentPlan, IdentityHeaders, Lifetimes, Mode, PathMatch, PolicyPlan,
-        ProtocolPlan, RoutePlan, SigningAlgorithm, StaticClient,
+        ProtocolPlan, RoutePlan, SigningAlgorithm, SigningPlan, StaticClient,
     },
     identity::Identity,
     metrics::Metrics,
@@ -409,7 +409,9 @@ async fn authority(
     let provider_metrics = metrics.provider(&plan.name);
     Authority::new(Parts {
         grants: Arc::new(Grants::new(&plan.name, records.clone(), provider_metrics.clone())),
-        keys: Arc::new(KeyRing::load(records, SigningAlgorithm::Es256, clock.clone()).await.unwrap()),
+        keys: Arc::new(
+            KeyRing::load(records, &SigningPlan::made_here(SigningAlgorithm::Es256), clock.clone()).await.unwrap(),
+        ),
         sealer: Arc::new(Sealer::new(&[Secret::new("s".repeat(32))]).unwrap()),
         documents,
         tokens: provider.clone(),

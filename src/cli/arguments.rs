@@ -47,6 +47,9 @@ pub(super) enum Command {
     /// Say which clients have access, in a running instance, or end it.
     #[command(subcommand, after_help = CLIENTS_EXAMPLES)]
     Clients(ClientsCommand),
+    /// Say which keys sign and seal in a running instance, or put a new one in place of the one that signs.
+    #[command(subcommand, after_help = KEYS_EXAMPLES)]
+    Keys(KeysCommand),
     /// Ask a running instance whether it is ready; for containers.
     #[command(after_help = HEALTH_EXAMPLES)]
     Healthcheck(AdminArguments),
@@ -102,6 +105,46 @@ pub(super) enum ClientsCommand {
     /// End all access that one has.
     #[command(after_help = CLIENTS_EXAMPLES)]
     Revoke(ClientArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// The signing keys, the newest first, and the root secrets by their identifiers.
+    #[command(after_help = KEYS_EXAMPLES)]
+    List(KeysListArguments),
+    /// Make a new signing key: published now, and signing in an hour.
+    #[command(after_help = KEYS_EXAMPLES)]
+    Rotate(RotateArguments),
+    /// Refuse from now on what a key signed.
+    #[command(after_help = KEYS_EXAMPLES)]
+    Revoke(KeyArguments),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct KeysListArguments {
+    /// For programs.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) admin: AdminArguments,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct RotateArguments {
+    /// It signs at once: for a key that somebody else may have seen.
+    #[arg(long)]
+    pub(super) now: bool,
+    #[command(flatten)]
+    pub(super) admin: AdminArguments,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct KeyArguments {
+    /// The key, as `list` prints it: `kid` in the header of its tokens.
+    #[arg(value_name = "KID")]
+    pub(super) kid: String,
+    #[command(flatten)]
+    pub(super) admin: AdminArguments,
 }
 
 /// Which grants: those that fit everything that is said.
@@ -370,6 +413,18 @@ Clients are those to whom somebody has given access. A revoked one loses all of 
 one out, see `dynamic_registration` and the keys beside it in docs/configuration.md.
 
 Exit codes: 0 it is done, 1 no such client has access, 69 no answer, or the store does not work.";
+
+const KEYS_EXAMPLES: &str = "\
+Examples:
+  vestibule keys list
+  vestibule keys rotate                                                 before its time; nobody notices
+  vestibule keys rotate --now                                           somebody may have seen the key: then
+  vestibule keys revoke wVhvR4xZ9N3J0m8s6QzPrRk2g1c7yTf5uLbKaXeIoDw        the old one's name, from `list`
+
+Keys that were made here are rotated by themselves (`signing_key_lifetime`). A client whose token is refused
+because its key was revoked uses its refresh token; nobody has to sign in again.
+
+Exit codes: 0 it is done, 1 no such key, or one that is needed, 69 no answer, or the store does not work.";
 
 const HEALTH_EXAMPLES: &str = "\
 Examples:

@@ -142,7 +142,8 @@ fn end_of_list(text: &mut String, empty: bool, more: bool) {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
+/// "1 grant", "2 grants".
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -152,7 +153,8 @@ fn line(text: &mut String, line: &str) {
     text.push('\n');
 }
 
-fn pretty(value: &impl Serialize) -> String {
+/// JSON for programs and for people who look at what they get.
+pub(super) fn pretty(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text

@@ -26,15 +26,13 @@ pub mod route;
 pub mod server;
 pub mod value;
 
-use std::slice;
-
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use headers::{HeaderText, SetHeaders};
 pub use introspection::Introspection;
-use kind::{AuditPlace, SocketAddress, SocketAddressOrOff, WebUrl};
+use kind::{AuditPlace, Duration, SocketAddress, SocketAddressOrOff, WebUrl};
 pub use policy::Policy;
 pub use provider::{Client, IdentityMembers, Lifetimes, Provider};
 pub use route::{IdentityHeaders, Route};
@@ -78,6 +76,13 @@ pub struct Document {
     /// How access tokens are signed; default `ES256`.
     #[schemars(extend("enum" = ["ES256", "EdDSA", "RS256"]))]
     pub signing_algorithm: Option<String>,
+    /// A private key of your own to sign with, as PEM or a JWK: P-256, Ed25519, or RSA from 2048 bits; default:
+    /// made, kept in the store and rotated. In a list, the first one signs and all verify: put a new one in
+    /// front to replace it ([keys](store.md#signing-keys)).
+    pub signing_key: Option<SecretList>,
+    /// How long a key that was made here signs before the next one does; default `90d`.
+    #[schemars(with = "Duration")]
+    pub signing_key_lifetime: Option<Scalar>,
     /// What is logged; default `info`.
     pub log: Option<Log>,
     /// Where decisions about people's access are written, one JSON object a line
@@ -94,11 +99,8 @@ pub struct Document {
 impl Document {
     /// Every secret.
     fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
-        let roots = match &self.secret {
-            None => &[],
-            Some(SecretList::One(source)) => slice::from_ref(source),
-            Some(SecretList::Many(sources)) => sources.as_slice(),
-        };
+        let roots = self.secret.as_ref().map(SecretList::as_slice).unwrap_or_default();
+        let keys = self.signing_key.as_ref().map(SecretList::as_slice).unwrap_or_default();
         let storage = match &self.storage {
             Some(Storage::Table(table)) => table.password.as_ref(),
             Some(Storage::Kind(_)) | None => None,
@@ -115,7 +117,7 @@ impl Document {
             HeaderText::Fixed(source) => Some(source),
             HeaderText::Claim(_) => None,
         });
-        roots.iter().chain(storage).chain(own).chain(clients).chain(headers)
+        roots.iter().chain(keys).chain(storage).chain(own).chain(clients).chain(headers)
     }
 
     /// The paths of all files that secrets are read from.

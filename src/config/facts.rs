@@ -18,8 +18,8 @@ use super::{
     plan::{
         AccessTokenPlan, AudienceClaim, AuditPlan, BackendAuthorization, BackendPlan, ClaimRule, ClientAuthMethod,
         ConsentPlan, HeaderSource, IdentityHeaders, IntrospectionPlan, Lifetimes, LimitsPlan, LogFormat, LogPlan, Mode,
-        PassHeaders, PathMatch, People, Plan, PolicyPlan, ProviderPlan, RedisPlan, RoutePlan, SetHeader,
-        SigningAlgorithm, StaticClient, StoragePlan, TlsPlan,
+        PassHeaders, PathMatch, People, Plan, PolicyPlan, ProviderPlan, RedisPlan, RoutePlan, SetHeader, SigningPlan,
+        StaticClient, StoragePlan, TlsPlan,
     },
 };
 use crate::{oauth::RedirectUri, secret::Secret};
@@ -196,12 +196,15 @@ pub fn facts(plan: &Plan) -> Facts {
     }
     top.list("trusted_proxies", trusted_proxies);
     self::limits(&mut top.below("limits"), limits);
-    let signing = match signing {
-        SigningAlgorithm::Es256 => "ES256",
-        SigningAlgorithm::EdDsa => "EdDSA",
-        SigningAlgorithm::Rs256 => "RS256",
-    };
-    top.fact("signing_algorithm", signing);
+    let SigningPlan { algorithm, keys, lifetime } = signing;
+    top.fact("signing_algorithm", algorithm.name());
+    for (index, key) in keys.iter().enumerate() {
+        // Its public name, as in the key set.
+        top.fact(&format!("signing_key[{index}]"), key.kid());
+    }
+    if keys.is_empty() {
+        top.span("signing_key_lifetime", *lifetime);
+    }
     let LogPlan { filter, format } = log;
     top.fact("log.filter", filter);
     let format = match format {

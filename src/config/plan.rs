@@ -15,9 +15,11 @@ use url::Url;
 
 use crate::{
     oauth::{ClientId, Issuer, RedirectPattern, RedirectUri, ResourceUri, Scopes},
+    private_key::PrivateKey,
     secret::Secret,
 };
 
+pub use crate::private_key::SigningAlgorithm;
 pub use headers::{HeaderSource, IdentityHeaders, PassHeaders, SetHeader};
 pub use path::{PathMatch, folded};
 pub use policy::{ClaimRule, People, PolicyPlan};
@@ -49,8 +51,8 @@ pub struct Plan {
     pub trusted_proxies: Vec<IpNet>,
     /// Bounds of the listener.
     pub limits: LimitsPlan,
-    /// Algorithm of our access tokens.
-    pub signing: SigningAlgorithm,
+    /// How we sign.
+    pub signing: SigningPlan,
     /// How logs look.
     pub log: LogPlan,
     /// Where decisions about people's access are written down.
@@ -104,15 +106,27 @@ pub struct LimitsPlan {
     pub token_requests_per_minute: u32,
 }
 
-/// How we sign access tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SigningAlgorithm {
-    /// ECDSA P-256: the default, every JWT library verifies it.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-    /// RSA 2048; signing costs 25 times as much.
-    Rs256,
+/// How we sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningPlan {
+    /// Algorithm of our access tokens; that of the first of `keys`, if there are any.
+    pub algorithm: SigningAlgorithm,
+    /// The operator's own keys: the first one signs, all verify. Empty: we make and rotate them.
+    pub keys: Vec<PrivateKey>,
+    /// How long a key that we made signs.
+    pub lifetime: Duration,
+}
+
+// === impl SigningPlan ===
+
+impl SigningPlan {
+    /// How long a key that we made signs if nobody says.
+    pub const LIFETIME: Duration = Duration::from_hours(90 * 24);
+
+    /// With keys that we make, of this algorithm.
+    pub const fn made_here(algorithm: SigningAlgorithm) -> Self {
+        Self { algorithm, keys: Vec::new(), lifetime: Self::LIFETIME }
+    }
 }
 
 /// How logs look.

@@ -49,11 +49,28 @@ impl Secrets {
         Self { environment, files, reading }
     }
 
-    /// The text of one secret.
+    /// The text of one secret, which is one line.
     ///
     /// # Errors
     /// [`SecretError`], one variant a reason.
     pub(super) fn resolve<'a>(&'a self, source: &'a SecretSource) -> Result<Secret, SecretError<'a>> {
+        let secret = self.resolve_text(source)?;
+        if secret.expose().chars().any(char::is_control) {
+            return Err(SecretError::ControlCharacter);
+        }
+        Ok(secret)
+    }
+
+    /// Whether this only stands for a secret that was not read.
+    pub(super) fn is_assumed(&self, secret: &Secret) -> bool {
+        self.reading == SecretReading::Assume && secret.expose().starts_with(ASSUMED)
+    }
+
+    /// The text of one secret, which may have several lines.
+    ///
+    /// # Errors
+    /// [`SecretError`], one variant a reason.
+    pub(super) fn resolve_text<'a>(&'a self, source: &'a SecretSource) -> Result<Secret, SecretError<'a>> {
         let secret = match source {
             SecretSource::Text(secret) => secret.clone(),
             SecretSource::Env(name) if !is_variable_name(name) => return Err(SecretError::NoName),
@@ -71,18 +88,18 @@ impl Secrets {
         if secret.expose().trim().is_empty() {
             return Err(SecretError::Empty);
         }
-        if secret.expose().chars().any(char::is_control) {
-            return Err(SecretError::ControlCharacter);
-        }
         Ok(secret)
     }
 }
+
+/// What a text that stands for a secret begins with.
+const ASSUMED: &str = "a secret that was not read, from ";
 
 /// Stands for a secret that is somewhere else: long enough for every use, and another one for each
 /// place.
 fn assumed(place: &str) -> Secret {
     let place: String = place.chars().filter(|letter| !letter.is_control()).collect();
-    Secret::new(format!("a secret that was not read, from {place}"))
+    Secret::new(format!("{ASSUMED}{place}"))
 }
 
 impl fmt::Debug for Secrets {

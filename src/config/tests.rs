@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    plan::{BackendAuthorization, LogFormat, SigningAlgorithm, StoragePlan},
+    plan::{BackendAuthorization, LogFormat, SigningAlgorithm, SigningPlan, StoragePlan},
     *,
 };
 
@@ -32,7 +32,7 @@ fn a_minimal_configuration_is_completed() {
     assert_eq!(plan.listen.to_string(), "127.0.0.1:8000");
     assert_eq!(plan.admin_listen.unwrap().to_string(), "127.0.0.1:9464");
     assert_eq!(plan.storage, StoragePlan::Embedded { path: "./vestibule-data".into() });
-    assert_eq!(plan.signing, SigningAlgorithm::Es256);
+    assert_eq!(plan.signing, SigningPlan::made_here(SigningAlgorithm::Es256));
     assert_eq!((plan.log.filter.as_str(), plan.log.format), ("info", LogFormat::Auto));
     assert_eq!((plan.limits.connections, plan.limits.header_bytes), (4096, 65536));
     let provider = &plan.providers[0];

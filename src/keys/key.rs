@@ -1,44 +1,49 @@
-//! One signing key: how it is made, how it is kept, what it is used through.
+//! One signing key: how it is kept, what it is used through, and when.
 
-use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der},
-    rsa::KeySize,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair},
-};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey,
     jwk::{Jwk, PublicKeyUse, ThumbprintHash},
 };
 use serde::{Deserialize, Serialize};
 
-use super::KeyError;
+use super::{KeyError, OVERLAP};
 use crate::{
-    config::plan::SigningAlgorithm,
+    private_key::{PrivateKey, SigningAlgorithm},
     seal::{Purpose, Sealer},
-    store::{Table, record::Kind},
+    store::{NEVER, Table, record::Kind},
     time::Timestamp,
 };
 
 /// A key as it is kept. The record's expiry is the end of the key's validity.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct StoredKey {
     /// The JOSE name (RFC 7518 section 3.1, RFC 8037 section 3.1).
     alg: String,
-    /// PKCS#8 DER, sealed for [`Purpose::SigningKey`] and `alg`.
-    pkcs8: String,
+    /// PKCS#8 DER, sealed for [`Purpose::SigningKey`] and `alg`. None for an operator's own key: the private
+    /// half of that is never stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pkcs8: Option<String>,
+    /// The public half of an operator's own key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jwk: Option<Box<Jwk>>,
     made_at: Timestamp,
+    /// It is published before it signs. None: it signed at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signs_from: Option<Timestamp>,
 }
 
 /// A key ready for use.
 #[derive(Debug)]
 pub(super) struct Key {
     algorithm: SigningAlgorithm,
-    encoding: EncodingKey,
+    encoding: Option<EncodingKey>,
     verifying: VerifyingKey,
     jwk: Jwk,
     kid: String,
+    /// An operator's own.
+    brought: bool,
     made_at: Timestamp,
+    signs_from: Timestamp,
     not_after: Timestamp,
 }
 
@@ -64,17 +69,35 @@ impl StoredKey {
     pub(super) async fn generate(
         algorithm: SigningAlgorithm,
         now: Timestamp,
+        signs_from: Timestamp,
         sealer: &Sealer,
     ) -> Result<(Self, String), KeyError> {
-        let pkcs8 = tokio::task::spawn_blocking(move || generate_pkcs8(algorithm))
-            .await
-            .map_err(|_| KeyError::Unusable("the key generator stopped"))??;
-        let alg = name(algorithm);
-        let kept = sealer.seal_text(Purpose::SigningKey, alg.as_bytes(), &pkcs8);
-        let (_, jwk) = parse(algorithm, &pkcs8)?;
-        Ok((Self { alg: alg.to_owned(), pkcs8: kept, made_at: now }, thumbprint(&jwk)?))
+        let made = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm)).await;
+        let key = made.map_err(|_| KeyError::Unusable("the key generator stopped"))??;
+        let alg = algorithm.name().to_owned();
+        let pkcs8 = Some(sealer.seal_text(Purpose::SigningKey, alg.as_bytes(), &key.to_pkcs8()));
+        Ok((Self { alg, pkcs8, jwk: None, made_at: now, signs_from: Some(signs_from) }, key.kid().to_owned()))
+    }
+
+    /// What is kept of an operator's own key.
+    pub(super) fn public(key: &PrivateKey, now: Timestamp) -> Result<Self, KeyError> {
+        let (_, jwk) = key.signer()?;
+        let alg = key.algorithm().name().to_owned();
+        Ok(Self { alg, pkcs8: None, jwk: Some(Box::new(jwk)), made_at: now, signs_from: None })
+    }
+
+    /// The same, sealed by the first root secret.
+    pub(super) fn sealed_anew(&self, sealer: &Sealer) -> Result<Self, KeyError> {
+        let context = self.alg.as_bytes();
+        let anew = |sealed: &String| {
+            let open = sealer.open_text(Purpose::SigningKey, context, sealed).map_err(|_| SEALED_BY_ANOTHER)?;
+            Ok::<_, KeyError>(sealer.seal_text(Purpose::SigningKey, context, &open))
+        };
+        Ok(Self { pkcs8: self.pkcs8.as_ref().map(anew).transpose()?, ..self.clone() })
     }
 }
+
+const SEALED_BY_ANOTHER: KeyError = KeyError::Unusable("it was sealed with another root secret");
 
 // === impl Key ===
 
@@ -86,32 +109,59 @@ impl Key {
         not_after: Timestamp,
         sealer: &Sealer,
     ) -> Result<Self, KeyError> {
-        let algorithm = from_name(&stored.alg).ok_or(KeyError::Unusable("its algorithm is not known"))?;
-        let pkcs8 = sealer
-            .open_text(Purpose::SigningKey, stored.alg.as_bytes(), &stored.pkcs8)
-            .map_err(|_| KeyError::Unusable("it was sealed with another root secret"))?;
-        let (encoding, mut jwk) = parse(algorithm, &pkcs8)?;
-        let own = thumbprint(&jwk)?;
-        if own.as_bytes() != kid {
+        let unknown = KeyError::Unusable("its algorithm is not known");
+        let algorithm = SigningAlgorithm::from_name(&stored.alg).ok_or(unknown)?;
+        let (encoding, jwk) = match (&stored.pkcs8, &stored.jwk) {
+            (Some(pkcs8), None) => {
+                let der = sealer
+                    .open_text(Purpose::SigningKey, stored.alg.as_bytes(), pkcs8)
+                    .map_err(|_| SEALED_BY_ANOTHER)?;
+                let (encoding, jwk) = PrivateKey::from_pkcs8(algorithm, &der)?.signer()?;
+                (Some(encoding), jwk)
+            }
+            (None, Some(jwk)) => (None, (**jwk).clone()),
+            _ => return Err(KeyError::Unusable("it has neither a private half nor a public one alone")),
+        };
+        let key = Self {
+            signs_from: stored.signs_from.unwrap_or(stored.made_at),
+            ..Self::new(algorithm, encoding, jwk, stored.made_at, not_after)?
+        };
+        if key.kid.as_bytes() != kid {
             return Err(KeyError::Unusable("it is stored under another key's identifier"));
         }
+        Ok(key)
+    }
+
+    /// An operator's own, as long as it is configured.
+    pub(super) fn brought(key: &PrivateKey, now: Timestamp) -> Result<Self, KeyError> {
+        let (encoding, jwk) = key.signer()?;
+        Self::new(key.algorithm(), Some(encoding), jwk, now, NEVER).map(|key| Self { brought: true, ..key })
+    }
+
+    fn new(
+        algorithm: SigningAlgorithm,
+        encoding: Option<EncodingKey>,
+        mut jwk: Jwk,
+        made_at: Timestamp,
+        not_after: Timestamp,
+    ) -> Result<Self, KeyError> {
+        let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256);
+        let kid = thumbprint.map_err(|_| KeyError::Unusable("it has no thumbprint"))?;
         let decoding = DecodingKey::from_jwk(&jwk).map_err(|_| KeyError::Unusable("its public part is not valid"))?;
-        jwk.common.key_id = Some(own.clone());
+        jwk.common.key_id = Some(kid.clone());
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-        let verifying = VerifyingKey { key: decoding, algorithm: jwt_algorithm(algorithm) };
-        Ok(Self { algorithm, encoding, verifying, jwk, kid: own, made_at: stored.made_at, not_after })
+        let brought = encoding.is_none();
+        let verifying = VerifyingKey { key: decoding, algorithm: algorithm.jose() };
+        Ok(Self { algorithm, encoding, verifying, jwk, kid, brought, made_at, signs_from: made_at, not_after })
     }
 
     pub(super) const fn algorithm(&self) -> SigningAlgorithm {
         self.algorithm
     }
 
-    pub(super) const fn jwt_algorithm(&self) -> Algorithm {
-        self.verifying.algorithm
-    }
-
-    pub(super) const fn encoding(&self) -> &EncodingKey {
-        &self.encoding
+    /// None: another process has the private half.
+    pub(super) const fn encoding(&self) -> Option<&EncodingKey> {
+        self.encoding.as_ref()
     }
 
     pub(super) const fn verifying(&self) -> &VerifyingKey {
@@ -126,71 +176,33 @@ impl Key {
         &self.kid
     }
 
+    pub(super) const fn is_brought(&self) -> bool {
+        self.brought
+    }
+
     pub(super) const fn made_at(&self) -> Timestamp {
         self.made_at
+    }
+
+    pub(super) const fn signs_from(&self) -> Timestamp {
+        self.signs_from
+    }
+
+    pub(super) const fn not_after(&self) -> Timestamp {
+        self.not_after
     }
 
     pub(super) fn is_valid(&self, now: Timestamp) -> bool {
         now < self.not_after
     }
-}
 
-/// The JOSE name of an algorithm.
-const fn name(algorithm: SigningAlgorithm) -> &'static str {
-    match algorithm {
-        SigningAlgorithm::Es256 => "ES256",
-        SigningAlgorithm::EdDsa => "EdDSA",
-        SigningAlgorithm::Rs256 => "RS256",
+    /// Whether no end is set: it signs, or will.
+    pub(super) fn is_current(&self) -> bool {
+        self.not_after == NEVER
     }
-}
 
-/// The algorithm of a JOSE name; `None` for everything that we do not sign with, `none` and the
-/// HMAC family among it.
-pub(super) fn from_name(alg: &str) -> Option<SigningAlgorithm> {
-    let all = [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa, SigningAlgorithm::Rs256];
-    all.into_iter().find(|algorithm| name(*algorithm) == alg)
-}
-
-const fn jwt_algorithm(algorithm: SigningAlgorithm) -> Algorithm {
-    match algorithm {
-        SigningAlgorithm::Es256 => Algorithm::ES256,
-        SigningAlgorithm::EdDsa => Algorithm::EdDSA,
-        SigningAlgorithm::Rs256 => Algorithm::RS256,
+    /// Whether a token that it signs now is over before the key is.
+    pub(super) fn may_sign(&self, now: Timestamp) -> bool {
+        self.encoding.is_some() && self.signs_from <= now && (self.is_current() || now.plus(OVERLAP) < self.not_after)
     }
-}
-
-fn generate_pkcs8(algorithm: SigningAlgorithm) -> Result<Vec<u8>, KeyError> {
-    let made = match algorithm {
-        SigningAlgorithm::Es256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
-            .and_then(|pair| pair.to_pkcs8v1())
-            .map(|document| document.as_ref().to_vec()),
-        SigningAlgorithm::EdDsa => {
-            Ed25519KeyPair::generate().and_then(|pair| pair.to_pkcs8v1()).map(|document| document.as_ref().to_vec())
-        }
-        SigningAlgorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048)
-            .and_then(|pair| AsDer::<Pkcs8V1Der<'_>>::as_der(&pair))
-            .map(|der| der.as_ref().to_vec()),
-    };
-    made.map_err(|_| KeyError::Unusable("the system made no key"))
-}
-
-fn parse(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<(EncodingKey, Jwk), KeyError> {
-    let encoding = match algorithm {
-        SigningAlgorithm::Es256 => Ok(EncodingKey::from_ec_der(pkcs8)),
-        SigningAlgorithm::EdDsa => Ok(EncodingKey::from_ed_der(pkcs8)),
-        // As DER it wants the PKCS#1 structure inside; from PEM it takes that out itself.
-        SigningAlgorithm::Rs256 => EncodingKey::from_rsa_pem(pem(pkcs8).as_bytes()),
-    };
-    encoding
-        .and_then(|key| Jwk::from_encoding_key(&key, jwt_algorithm(algorithm)).map(|jwk| (key, jwk)))
-        .map_err(|_| KeyError::Unusable("it is not a key of its algorithm"))
-}
-
-fn pem(pkcs8: &[u8]) -> String {
-    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(pkcs8))
-}
-
-/// RFC 7638, SHA-256.
-fn thumbprint(jwk: &Jwk) -> Result<String, KeyError> {
-    jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| KeyError::Unusable("it has no thumbprint"))
 }

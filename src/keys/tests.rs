@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     metrics::Metrics,
     oauth::Issuer,
+    private_key::PrivateKey,
     seal::Sealer,
     secret::Secret,
     store::{Store, memory::MemoryStore},
@@ -28,13 +29,43 @@ impl Setup {
     }
 
     fn records(&self, secret: &str) -> Records {
-        let sealer = Arc::new(Sealer::new(&[Secret::new(secret.repeat(32))]).unwrap());
+        // One letter a root secret.
+        let secrets: Vec<_> = secret.chars().map(|letter| Secret::new(letter.to_string().repeat(32))).collect();
+        let sealer = Arc::new(Sealer::new(&secrets).unwrap());
         Records::new(Arc::clone(&self.store), sealer, Metrics::new().unwrap(), self.clock.clone())
     }
 
     async fn ring(&self, algorithm: SigningAlgorithm) -> KeyRing {
-        KeyRing::load(&self.records("a"), algorithm, self.clock.clone()).await.unwrap()
+        self.ring_of(&plan(algorithm, &[])).await
     }
+
+    async fn ring_of(&self, plan: &SigningPlan) -> KeyRing {
+        KeyRing::load(&self.records("a"), plan, self.clock.clone()).await.unwrap()
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const LIFETIME: Duration = SigningPlan::LIFETIME;
+
+fn plan(algorithm: SigningAlgorithm, keys: &[&PrivateKey]) -> SigningPlan {
+    SigningPlan { algorithm, keys: keys.iter().copied().cloned().collect(), lifetime: LIFETIME }
+}
+
+fn own() -> PrivateKey {
+    PrivateKey::generate(SigningAlgorithm::Es256).unwrap()
+}
+
+/// What every key does, by name.
+fn states(ring: &KeyRing) -> Vec<(String, KeyState)> {
+    ring.overview().into_iter().map(|key| (key.kid, key.state)).collect()
+}
+
+fn kid_of(token: &str) -> String {
+    jsonwebtoken::decode_header(token).unwrap().kid.unwrap()
+}
+
+fn sign(ring: &KeyRing) -> String {
+    ring.sign("at+jwt", &claims()).unwrap()
 }
 
 fn issuer() -> Issuer {
@@ -68,14 +99,15 @@ fn encode_part(text: &str) -> String {
 
 /// A token of any header and payload text, really signed with the ring's key.
 fn forge(ring: &KeyRing, head: &str, payload: &str) -> String {
-    let key = Arc::clone(&ring.ring.load().signing);
+    let key = Arc::clone(ring.ring.load().signing(NOW));
     let message = format!("{}.{}", encode_part(head), encode_part(payload));
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key.encoding(), key.jwt_algorithm()).unwrap();
+    let encoding = key.encoding().unwrap();
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), encoding, key.algorithm().jose()).unwrap();
     format!("{message}.{signature}")
 }
 
 fn head(ring: &KeyRing, more: &str) -> String {
-    let kid = ring.ring.load().signing.kid().to_owned();
+    let kid = ring.ring.load().signing(NOW).kid().to_owned();
     format!(r#"{{"alg":"ES256","typ":"at+jwt","kid":"{kid}"{more}}}"#)
 }
 
@@ -126,7 +158,9 @@ async fn processes_that_start_at_once_end_with_one_key() {
     let setup = Setup::new();
     let starts = (0..8).map(|_| {
         let (records, clock) = (setup.records("a"), setup.clock.clone());
-        tokio::spawn(async move { KeyRing::load(&records, SigningAlgorithm::Es256, clock).await.unwrap().jwks() })
+        tokio::spawn(async move {
+            KeyRing::load(&records, &plan(SigningAlgorithm::Es256, &[]), clock).await.unwrap().jwks()
+        })
     });
     let sets = futures_util::future::join_all(starts).await;
     let first = sets[0].as_ref().unwrap();
@@ -137,40 +171,178 @@ async fn processes_that_start_at_once_end_with_one_key() {
 }
 
 #[tokio::test]
-async fn after_a_rotation_both_keys_verify_until_the_overlap_ends() {
+async fn a_new_key_is_published_before_it_signs_and_the_old_verifies_after() {
     let setup = Setup::new();
     let ring = setup.ring(SigningAlgorithm::Es256).await;
-    let old = ring.sign("at+jwt", &claims()).unwrap();
-    let old_kid = ring.jwks()["keys"][0]["kid"].clone();
+    let old = sign(&ring);
     setup.hand.advance(Duration::from_secs(5));
-    ring.rotate(Duration::from_mins(1)).await.unwrap();
-    assert_eq!(ring.signing_since(), setup.clock.now());
-    let new = ring.sign("at+jwt", &claims()).unwrap();
-    assert!(check(&ring, &old).is_ok() && check(&ring, &new).is_ok());
-    let jwks = ring.jwks();
-    assert_eq!(jwks["keys"].as_array().unwrap().len(), 2);
-    assert_eq!(jwks["keys"][1]["kid"], old_kid, "newest first");
+    let next = ring.rotate(LEAD).await.unwrap();
+    assert_eq!(states(&ring), [(next.clone(), KeyState::Waits), (kid_of(&old), KeyState::Signs)], "newest first");
+    assert_eq!(ring.jwks()["keys"][0]["kid"], *next);
+    assert_eq!(kid_of(&sign(&ring)), kid_of(&old), "it does not sign yet");
+    assert_eq!(setup.ring(SigningAlgorithm::Es256).await.jwks(), ring.jwks(), "after a restart");
 
-    let restarted = setup.ring(SigningAlgorithm::Es256).await;
-    assert_eq!(restarted.jwks(), jwks);
+    setup.hand.advance(LEAD.saturating_sub(SECOND));
+    assert_eq!(kid_of(&sign(&ring)), kid_of(&old), "the last second");
+    setup.hand.advance(SECOND);
+    // Nobody told the ring: it is the clock.
+    assert_eq!(kid_of(&sign(&ring)), next);
+    assert_eq!(states(&ring), [(next.clone(), KeyState::Signs), (kid_of(&old), KeyState::Verifies)]);
+    let verify = |token: &str| ring.verify::<Value>(token, "at+jwt", &issuer(), AUDIENCE, setup.clock.now());
+    let last = ring.jwks()["keys"].as_array().unwrap().len();
+    assert_eq!(last, 2);
 
-    setup.hand.advance(Duration::from_mins(1));
+    // Longer than the longest token that it signed lives.
+    setup.hand.advance(Duration::from_hours(24));
+    assert_eq!(verify(&old), Err(VerifyError::Expired), "its key is still there");
+    setup.hand.advance(OVERLAP.saturating_sub(Duration::from_hours(24)));
     assert_eq!(ring.jwks()["keys"].as_array().unwrap().len(), 1);
-    assert!(ring.verifying(old_kid.as_str().unwrap()).is_none());
-    let later = setup.clock.now();
-    let verify = |token: &str| ring.verify::<Value>(token, "at+jwt", &issuer(), AUDIENCE, later);
     assert_eq!(verify(&old), Err(VerifyError::UnknownKid));
-    assert!(verify(&new).is_ok());
 }
 
 #[tokio::test]
-async fn another_algorithm_makes_a_new_key_and_keeps_the_old_for_a_day() {
+async fn keys_are_rotated_by_themselves() {
+    let setup = Setup::new();
+    let (one, two) = (setup.ring(SigningAlgorithm::Es256).await, setup.ring(SigningAlgorithm::Es256).await);
+    let first = kid_of(&sign(&one));
+    setup.hand.advance(LIFETIME.saturating_sub(LEAD + SECOND));
+    one.tend().await.unwrap();
+    assert_eq!(states(&one), [(first.clone(), KeyState::Signs)], "a second too early");
+
+    setup.hand.advance(SECOND);
+    let (tended, also) = tokio::join!(one.tend(), two.tend());
+    tended.unwrap();
+    also.unwrap();
+    assert_eq!(states(&one), states(&two), "two processes make one key");
+    assert_eq!(states(&one).len(), 2);
+    let second = states(&one)[0].0.clone();
+    for _ in 0..3 {
+        setup.hand.advance(LEAD / 4);
+        one.tend().await.unwrap();
+        assert_eq!(states(&one).len(), 2, "one is enough");
+    }
+    setup.hand.advance(LEAD / 4);
+    assert_eq!(setup.clock.now(), NOW.plus(LIFETIME));
+    assert_eq!((kid_of(&sign(&one)), kid_of(&sign(&two))), (second.clone(), second.clone()));
+
+    // A process that slept over it rotates when it wakes, and signs with what it has until then.
+    setup.hand.advance(LIFETIME * 2);
+    assert_eq!(kid_of(&sign(&one)), second);
+    one.tend().await.unwrap();
+    assert_eq!(states(&one).iter().map(|(_, state)| *state).collect::<Vec<_>>(), [KeyState::Waits, KeyState::Signs]);
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_saw_is_replaced_and_revoked() {
+    let setup = Setup::new();
+    let ring = setup.ring(SigningAlgorithm::Es256).await;
+    let old = sign(&ring);
+    let old_kid = kid_of(&old);
+    assert!(matches!(ring.revoke(&old_kid).await, Err(KeyError::Signs)));
+    assert!(!ring.revoke("another").await.unwrap());
+    setup.hand.advance(SECOND);
+    let new = ring.rotate(Duration::ZERO).await.unwrap();
+    assert_eq!(kid_of(&sign(&ring)), new, "at once");
+    assert!(check(&ring, &old).is_ok());
+    assert!(ring.revoke(&old_kid).await.unwrap());
+    assert_eq!(check(&ring, &old), Err(VerifyError::UnknownKid));
+    assert_eq!(states(&setup.ring(SigningAlgorithm::Es256).await), [(new.clone(), KeyState::Signs)]);
+
+    // The one that was to sign next: the next one after it is made at once.
+    let waiting = ring.rotate(LEAD).await.unwrap();
+    assert!(ring.revoke(&waiting).await.unwrap());
+    assert!(!states(&ring).iter().any(|(kid, _)| *kid == waiting));
+    assert!(check(&ring, &sign(&ring)).is_ok());
+}
+
+#[tokio::test]
+async fn an_own_key_signs_and_its_private_half_is_not_stored() {
+    let setup = Setup::new();
+    let generated = setup.ring(SigningAlgorithm::Es256).await;
+    let before = sign(&generated);
+    let key = own();
+    let ring = setup.ring_of(&plan(SigningAlgorithm::Es256, &[&key])).await;
+    ring.tend().await.unwrap();
+    let token = sign(&ring);
+    assert_eq!(kid_of(&token), key.kid());
+    assert!(check(&ring, &before).is_ok(), "what was signed before");
+    assert_eq!(
+        states(&ring).into_iter().find(|(kid, _)| *kid == kid_of(&before)).unwrap().1,
+        KeyState::Verifies,
+        "the key that was made here has an end"
+    );
+
+    // Another process that has not heard of it: it asks the store.
+    assert_eq!(check(&generated, &token), Err(VerifyError::UnknownKid));
+    generated.look_again().await.unwrap();
+    assert!(check(&generated, &token).is_ok());
+    assert_eq!(kid_of(&sign(&generated)), kid_of(&before), "it cannot sign with it");
+    for (_, sealed) in setup.records("a").list::<StoredKey>().await.unwrap() {
+        let text = serde_json::to_string(&sealed.value).unwrap();
+        assert!(!text.contains("\"d\""), "{text}");
+    }
+
+    assert!(matches!(ring.rotate(LEAD).await, Err(KeyError::Brought)));
+    assert!(matches!(ring.revoke(key.kid()).await, Err(KeyError::Configured)));
+}
+
+#[tokio::test]
+async fn an_own_key_is_replaced_with_overlap() {
+    let setup = Setup::new();
+    let (old, new) = (own(), PrivateKey::generate(SigningAlgorithm::EdDsa).unwrap());
+    let ring = setup.ring_of(&plan(SigningAlgorithm::Es256, &[&old])).await;
+    ring.tend().await.unwrap();
+    let before = sign(&ring);
+    // Known as long as it is configured, however long that is.
+    for _ in 0..10 {
+        setup.hand.advance(OVERLAP);
+        ring.tend().await.unwrap();
+        let other = setup.ring(SigningAlgorithm::Es256).await;
+        assert!(other.verifying(old.kid()).is_some());
+    }
+
+    // Even if the file was simply overwritten, the store still knows the public half for a while.
+    ring.change(&plan(SigningAlgorithm::EdDsa, &[&new])).await.unwrap();
+    ring.tend().await.unwrap();
+    assert_eq!(kid_of(&sign(&ring)), new.kid());
+    assert!(ring.verifying(&kid_of(&before)).is_some());
+    setup.hand.advance(OVERLAP * 2);
+    assert!(ring.verifying(&kid_of(&before)).is_none());
+
+    // Both configured: the second one verifies, and does not sign.
+    ring.change(&plan(SigningAlgorithm::EdDsa, &[&new, &old])).await.unwrap();
+    assert_eq!(kid_of(&sign(&ring)), new.kid());
+    assert!(ring.verifying(old.kid()).is_some());
+
+    // Back to keys that are made here.
+    ring.change(&plan(SigningAlgorithm::Es256, &[])).await.unwrap();
+    let made = kid_of(&sign(&ring));
+    assert!(![old.kid(), new.kid()].contains(&made.as_str()));
+    assert!(ring.verifying(&made).is_some());
+}
+
+/// Issue: an old root secret could not be removed without a new signing key, which refused every token.
+#[tokio::test]
+async fn keys_are_sealed_anew_and_the_old_root_secret_can_go() {
+    let setup = Setup::new();
+    let kid = kid_of(&sign(&setup.ring(SigningAlgorithm::Es256).await));
+    let es256 = plan(SigningAlgorithm::Es256, &[]);
+    let ring = async |secrets| KeyRing::load(&setup.records(secrets), &es256, setup.clock.clone()).await.unwrap();
+    ring("ba").await.tend().await.unwrap();
+    let after = ring("b").await;
+    assert_eq!(states(&after), [(kid, KeyState::Signs)]);
+    after.rotate(LEAD).await.unwrap();
+    assert_eq!(states(&ring("b").await).len(), 2, "what was made last was known, too");
+}
+
+#[tokio::test]
+async fn another_algorithm_makes_a_new_key_and_keeps_the_old_for_a_while() {
     let setup = Setup::new();
     let old = setup.ring(SigningAlgorithm::Es256).await.sign("at+jwt", &claims()).unwrap();
     let ring = setup.ring(SigningAlgorithm::EdDsa).await;
     assert!(check(&ring, &old).is_ok());
     assert_eq!(ring.jwks()["keys"].as_array().unwrap().len(), 2);
-    setup.hand.advance(REPLACED_OVERLAP);
+    setup.hand.advance(OVERLAP);
     assert_eq!(ring.jwks()["keys"].as_array().unwrap().len(), 1);
 }
 
@@ -178,7 +350,8 @@ async fn another_algorithm_makes_a_new_key_and_keeps_the_old_for_a_day() {
 async fn a_new_root_secret_makes_a_new_key_instead_of_an_error() {
     let setup = Setup::new();
     let old = setup.ring(SigningAlgorithm::Es256).await.sign("at+jwt", &claims()).unwrap();
-    let ring = KeyRing::load(&setup.records("b"), SigningAlgorithm::Es256, setup.clock.clone()).await.unwrap();
+    let ring =
+        KeyRing::load(&setup.records("b"), &plan(SigningAlgorithm::Es256, &[]), setup.clock.clone()).await.unwrap();
     assert_eq!(check(&ring, &old), Err(VerifyError::UnknownKid));
 }
 
@@ -219,7 +392,7 @@ async fn s51_headers_cannot_choose_algorithm_or_key() {
     use VerifyError::{AlgNotAllowed, BadSignature, Malformed, UnknownKid};
     let ring = Setup::new().ring(SigningAlgorithm::Es256).await;
     let payload = claims().to_string();
-    let kid = ring.ring.load().signing.kid().to_owned();
+    let kid = ring.ring.load().signing(NOW).kid().to_owned();
     let refused = |head: &str| check(&ring, &forge(&ring, head, &payload)).err();
 
     for alg in ["none", "None", "HS256", "ES384", "es256", ""] {
@@ -306,7 +479,7 @@ async fn s52_the_type_is_demanded_exactly() {
     for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt"] {
         assert!(check(&ring, &ring.sign(typ, &claims()).unwrap()).is_ok(), "{typ}");
     }
-    let kid = ring.ring.load().signing.kid().to_owned();
+    let kid = ring.ring.load().signing(NOW).kid().to_owned();
     let untyped = forge(&ring, &format!(r#"{{"alg":"ES256","kid":"{kid}"}}"#), &claims().to_string());
     assert_eq!(check(&ring, &untyped), Err(WrongType));
     let token = ring.sign("at+jwt", &claims()).unwrap();

@@ -11,10 +11,11 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use super::{KeyRing, key};
+use super::KeyRing;
 use crate::{
     metrics::outcome::Verification,
     oauth::{Issuer, jws::is_type},
+    private_key::SigningAlgorithm,
     time::Timestamp,
 };
 
@@ -124,7 +125,7 @@ impl KeyRing {
         if head.crit {
             return Err(VerifyError::Malformed);
         }
-        let algorithm = key::from_name(&head.alg).ok_or(VerifyError::AlgNotAllowed)?;
+        let algorithm = SigningAlgorithm::from_name(&head.alg).ok_or(VerifyError::AlgNotAllowed)?;
         if !head.typ.is_some_and(|own| is_type(&own, typ)) {
             return Err(VerifyError::WrongType);
         }

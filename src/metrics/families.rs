@@ -11,7 +11,7 @@ use prometheus::{
 
 use super::outcome::{
     Authorize, Backend, Callback, ClientType, CodeClass, ConfigObject, Consent, Credential, Denial, GrantType,
-    JwksTrigger, Limiter, Method, ProviderEndpoint, ProviderRefresh, Refresh, RefreshReuse, Registration,
+    JwksTrigger, KeyUse, Limiter, Method, ProviderEndpoint, ProviderRefresh, Refresh, RefreshReuse, Registration,
     RegistrationMethod, ReloadOutcome, ReloadTrigger, Revocation, RevocationInitiator, SealedKind, StoreOperation,
     StoreOutcome, StreamKind, TlsHandshake, TokenRequest, TokenType, Verification,
 };
@@ -215,6 +215,10 @@ families! {
         "1 when the store answers.";
     decrypt_failures: counter "vestibule_store_decrypt_failures_total" [kind: SealedKind]
         "Values in the store that no key opens.";
+    signing_keys: gauge "vestibule_signing_keys" [state: KeyUse]
+        "Our published signing keys: one signs, one may wait for its time, the rest verify.";
+    signing_since: gauge "vestibule_signing_key_since_timestamp_seconds" []
+        "Since when the key that signs now has been signing.";
 
     // The configuration.
     config_reloads: counter "vestibule_config_reloads_total" [trigger: ReloadTrigger, outcome: ReloadOutcome]

@@ -309,6 +309,11 @@ labels! {
 }
 
 labels! {
+    /// What one of our signing keys does.
+    KeyUse { Signs = "signs", Waits = "waits", Verifies = "verifies" }
+}
+
+labels! {
     /// Why the configuration was read.
     ReloadTrigger {
         Startup = "startup", File = "file", Secret = "secret", Signal = "signal", Api = "api", Poll = "poll",

@@ -260,7 +260,7 @@ impl Worker {
         let built = tokio::task::spawn_blocking(move || Live::build(plan, &shared, Some(&previous)));
         let new = Arc::new(built.await.map_err(|_| Refused::Panicked)??);
         if old.plan().signing != new.plan().signing {
-            self.parts.keys.change_algorithm(new.plan().signing).await?;
+            self.parts.keys.change(&new.plan().signing).await?;
         }
 
         if let Some((log, prepared)) = log {

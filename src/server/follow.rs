@@ -1,24 +1,18 @@
 //! What other replicas did, as far as it concerns what is open or known here: grants that they
-//! ended, signing keys that they made. Does nothing for a store that belongs to one process.
+//! ended. Does nothing for a store that belongs to one process.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::time::MissedTickBehavior;
 
-use crate::{keys::KeyRing, live::Live, store::record::Records};
+use crate::{live::Live, store::record::Records};
 
 /// How often deletions are asked for: twice this, and a revocation is everywhere.
 const INTERVAL: Duration = Duration::from_millis(400);
 
-/// How often the signing keys are read again.
-const KEYS_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Runs until it is dropped.
-pub(super) async fn follow(records: Records, live: Arc<ArcSwap<Live>>, keys: Arc<KeyRing>) {
+pub(super) async fn follow(records: Records, live: Arc<ArcSwap<Live>>) {
     if !records.is_shared() {
         return;
     }
@@ -27,7 +21,6 @@ pub(super) async fn follow(records: Records, live: Arc<ArcSwap<Live>>, keys: Arc
     let mut position: Option<String> = None;
     // Deletions may have been missed: everything that is held here has to be looked up.
     let mut owed = false;
-    let mut keys_at = Instant::now();
     loop {
         ticks.tick().await;
         match records.deletions(position.as_deref()).await {
@@ -46,12 +39,6 @@ pub(super) async fn follow(records: Records, live: Arc<ArcSwap<Live>>, keys: Arc
                 tracing::debug!(%error, "the store does not tell which grants were ended");
                 // Nothing was told yet: what comes between is told by nobody.
                 owed |= position.is_none();
-            }
-        }
-        if keys_at.elapsed() >= KEYS_INTERVAL {
-            keys_at = Instant::now();
-            if let Err(error) = keys.look_again().await {
-                tracing::debug!(%error, "the signing keys could not be read again");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The running process as its operator sees it: what the admin listener asks.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -8,12 +8,14 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    admin::{self, Failure, NamedPart, Part, ProviderStatus, Readiness, Reloaded, Status},
+    admin::{self, Failure, KeyList, NamedPart, Part, ProviderStatus, Readiness, Reloaded, RootSecret, Status},
     authority::{GrantFilter, GrantList},
     config::facts::{Facts, facts},
     flow::Flows,
+    keys::{KeyError, KeyOverview, KeyRing, LEAD},
     live::Live,
     reload::{ReloadReport, ReloadTrigger, Reloader},
+    seal::Seals,
     store::{StoreError, record::Records},
     time::{Clock, Timestamp},
 };
@@ -22,6 +24,7 @@ use crate::{
 pub(super) struct Process {
     pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) records: Records,
+    pub(super) keys: Arc<KeyRing>,
     pub(super) reloader: Arc<Reloader>,
     pub(super) stop: CancellationToken,
     pub(super) clock: Clock,
@@ -99,6 +102,33 @@ impl admin::Process for Process {
 
     async fn revoke_grants(&self, filter: &GrantFilter) -> Result<usize, StoreError> {
         self.live.load_full().revoke_grants(filter).await
+    }
+
+    async fn keys(&self) -> Result<KeyList, StoreError> {
+        let names = self.records.sealer().root_names();
+        let signing = self.keys.overview();
+        if names.len() < 2 {
+            let root_secrets = names.into_iter().map(|id| RootSecret { id, grants: None, signing_keys: None });
+            return Ok(KeyList { signing, root_secrets: root_secrets.collect(), lost_grants: 0 });
+        }
+        let (grants, keys) = (self.live.load_full().seals().await?, self.keys.seals().await?);
+        let count = |seals: &Seals, place: usize| Some(seals.by_root.get(place).copied().unwrap_or_default());
+        let root = |(place, id)| RootSecret { id, grants: count(&grants, place), signing_keys: count(&keys, place) };
+        let root_secrets = names.into_iter().enumerate().map(root).collect();
+        Ok(KeyList { signing, root_secrets, lost_grants: grants.unknown })
+    }
+
+    fn signing_keys(&self) -> Vec<KeyOverview> {
+        self.keys.overview()
+    }
+
+    async fn rotate_keys(&self, now: bool) -> Result<Vec<KeyOverview>, KeyError> {
+        self.keys.rotate(if now { Duration::ZERO } else { LEAD }).await?;
+        Ok(self.keys.overview())
+    }
+
+    async fn revoke_key(&self, kid: &str) -> Result<bool, KeyError> {
+        self.keys.revoke(kid).await
     }
 
     async fn reload(&self) -> Reloaded {

@@ -282,6 +282,11 @@ impl Records {
         &self.sealer
     }
 
+    /// Where what happens to records is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// The clock that expiries are measured with.
     pub fn clock(&self) -> &Clock {
         &self.clock

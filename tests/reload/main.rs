@@ -27,6 +27,7 @@ mod audit;
 mod choice;
 mod files;
 mod flight;
+mod keys;
 mod policy;
 mod process;
 mod providers;

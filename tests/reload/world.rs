@@ -208,6 +208,18 @@ impl World {
     pub async fn stop(self) {
         self.gateway.stop().await;
     }
+
+    /// Stops the gateway alone.
+    pub async fn stop_and_keep(self) -> Place {
+        self.gateway.stop().await;
+        for port in [self.place.port, self.place.admin] {
+            // Its tasks end a moment later.
+            while tokio::net::TcpListener::bind(("127.0.0.1", port)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        self.place
+    }
 }
 
 /// Another file in the place of this one, in one step.

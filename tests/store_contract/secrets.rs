@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use vestibule::{
-    config::plan::SigningAlgorithm,
+    config::plan::{SigningAlgorithm, SigningPlan},
     keys::KeyRing,
     metrics::Metrics,
     provider::tokens::ProviderTokens,
@@ -50,7 +50,8 @@ async fn a_stolen_file_yields_nothing() {
     {
         let store = Arc::new(EmbeddedStore::open(folder.path(), Clock::system()).unwrap());
         let records = Records::new(store, sealer, Metrics::new().unwrap(), Clock::system());
-        let keys = KeyRing::load(&records, SigningAlgorithm::EdDsa, Clock::system()).await.unwrap();
+        let keys =
+            KeyRing::load(&records, &SigningPlan::made_here(SigningAlgorithm::EdDsa), Clock::system()).await.unwrap();
         keys.rotate(Duration::from_mins(1)).await.unwrap();
         for round in 0..50_usize {
             let tokens = ProviderTokens {

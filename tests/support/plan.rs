@@ -7,7 +7,7 @@ use vestibule::{
     config::plan::{
         AuditPlan, BackendAuthorization, BackendPlan, ConsentPlan, IdentityHeaders, Lifetimes, LimitsPlan, LogFormat,
         LogPlan, Mode, PathMatch, Plan, PolicyPlan, ProtocolPlan, ProviderPlan, RoutePlan, SigningAlgorithm,
-        StoragePlan,
+        SigningPlan, StoragePlan,
     },
     oauth::{Issuer, ResourceUri, Scopes},
 };
@@ -32,7 +32,7 @@ pub(crate) fn plan(public_url: &str, providers: &[(&str, &str, &[&str])]) -> Pla
             authorizations_per_minute: 100,
             token_requests_per_minute: 100,
         },
-        signing: SigningAlgorithm::Es256,
+        signing: SigningPlan::made_here(SigningAlgorithm::Es256),
         log: LogPlan { filter: "info".to_owned(), format: LogFormat::Text },
         audit: AuditPlan::Off,
         providers: providers

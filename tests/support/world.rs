@@ -10,7 +10,7 @@ use vestibule::{
         Authority, BrowserBinding, ClientDocuments, CodeRequest, GrantId, Grants, Parameters, Parts, TokenResponse,
         client_id_document::{DocumentFetch, DocumentRequest, DocumentResponse, FetchError},
     },
-    config::plan::{ProviderPlan, SigningAlgorithm, StaticClient},
+    config::plan::{ProviderPlan, SigningAlgorithm, SigningPlan, StaticClient},
     identity::Identity,
     keys::KeyRing,
     metrics::{Metrics, ProviderMetrics, outcome::RevocationInitiator},
@@ -56,7 +56,9 @@ impl World {
         let sealer = sealer();
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let records = Records::new(store, Arc::clone(&sealer), Arc::clone(&metrics), clock.clone());
-        let keys = Arc::new(KeyRing::load(&records, SigningAlgorithm::Es256, clock.clone()).await.unwrap());
+        let keys = Arc::new(
+            KeyRing::load(&records, &SigningPlan::made_here(SigningAlgorithm::Es256), clock.clone()).await.unwrap(),
+        );
         let grants = Arc::new(Grants::new(&plan.name, records.clone(), provider_metrics.clone()));
         let authority = Arc::new(Authority::new(Parts {
             plan: Arc::clone(&plan),

@@ -8,7 +8,7 @@ use crate::{
         Client, ClientCredentials, Parameters, TokenError,
         tests::{DOCUMENT, Kit, START, response},
     },
-    config::plan::SigningAlgorithm,
+    config::plan::{SigningAlgorithm, SigningPlan},
     keys::KeyRing,
     metrics::Metrics,
     seal::Sealer,
@@ -23,7 +23,7 @@ async fn keys(algorithm: SigningAlgorithm) -> KeyRing {
     let sealer = Arc::new(Sealer::new(&[Secret::new("c".repeat(32))]).unwrap());
     let store = Arc::new(MemoryStore::new(clock.clone()));
     let records = Records::new(store, sealer, Metrics::new().unwrap(), clock.clone());
-    KeyRing::load(&records, algorithm, clock).await.unwrap()
+    KeyRing::load(&records, &SigningPlan::made_here(algorithm), clock).await.unwrap()
 }
 
 fn document(keys: &Value) -> Value {

@@ -7,6 +7,8 @@ use crate::{
         tests::{Kit, code_request, identity},
     },
     metrics::outcome::RevocationInitiator,
+    seal::Sealer,
+    secret::Secret,
     store::Table,
 };
 
@@ -150,4 +152,48 @@ async fn people_of_a_choice_are_found_by_the_name_that_is_told_of_them() {
         assert_eq!(found.len(), expected, "{subject}");
         assert!(found.iter().all(|grant| grant.subject == told));
     }
+}
+
+/// Whoever looks at the store after a root secret was replaced finds grants that the new one opens.
+#[tokio::test]
+async fn grants_are_sealed_anew() {
+    let kit = Kit::new().await;
+    let client = kit.client().await;
+    let response = kit.sign_in(&client).await;
+    let grants = &kit.authority.grants;
+    assert_eq!(grants.seals().await.unwrap().by_root, [1]);
+    assert_eq!(grants.seal_anew().await.unwrap(), 0);
+
+    let old = grants.records.sealer().root_names();
+    let secret = |letter: &str| Secret::new(letter.repeat(32));
+    let new = Sealer::new(&[secret("n")]).unwrap();
+    let both = Sealer::new(&[secret("n"), secret("s")]).unwrap();
+    grants.records.sealer().adopt(&both);
+    let second = kit.sign_in(&client).await;
+    let seals = grants.seals().await.unwrap();
+    assert_eq!((seals.by_root.as_slice(), seals.unknown), ([1, 1].as_slice(), 0));
+    assert_eq!(grants.seal_anew().await.unwrap(), 1);
+    assert_eq!(grants.seals().await.unwrap().by_root, [2]);
+    assert_ne!(grants.records.sealer().root_names()[0], old[0]);
+
+    grants.records.sealer().adopt(&new);
+    for response in [&response, &second] {
+        assert!(grants.state(&kit.claims(response).sid).await.unwrap().is_some());
+    }
+    // The index is as it was: everybody is found by their name.
+    let plan = kit.authority.plan.clone();
+    let ada = GrantFilter { subject: Some(identity().subject), ..GrantFilter::default() };
+    assert_eq!(grants.list(&plan, &ada, 10).await.unwrap().grants.len(), 2);
+}
+
+/// What an unknown root secret sealed is counted, and not touched.
+#[tokio::test]
+async fn grants_of_an_unknown_root_secret_are_counted() {
+    let kit = Kit::new().await;
+    kit.sign_in(&kit.client().await).await;
+    let grants = &kit.authority.grants;
+    grants.records.sealer().adopt(&Sealer::new(&[Secret::new("n".repeat(32))]).unwrap());
+    let seals = grants.seals().await.unwrap();
+    assert_eq!((seals.by_root.len(), seals.unknown), (0, 1));
+    assert_eq!(grants.seal_anew().await.unwrap(), 0);
 }

@@ -8,6 +8,7 @@ use crate::{
         origin::{Origin, Origins, child, last_key},
         secrets::{SecretError, Secrets},
     },
+    private_key::{PrivateKey, PrivateKeyError},
     secret::Secret,
 };
 
@@ -108,8 +109,46 @@ impl<'a> Report<'a> {
 
     /// The text of a secret.
     pub(super) fn secret(&mut self, path: &str, source: &SecretSource) -> Option<Secret> {
-        let secrets = self.secrets;
-        let error = match secrets.resolve(source) {
+        let resolved = self.secrets.resolve(source);
+        self.resolved(path, source, resolved)
+    }
+
+    /// A private key: PEM or a JWK. `None` without an error if it is not read this time.
+    pub(super) fn private_key(&mut self, path: &str, source: &SecretSource) -> Option<PrivateKey> {
+        let resolved = self.secrets.resolve_text(source);
+        let text = self.resolved(path, source, resolved)?;
+        if self.secrets.is_assumed(&text) {
+            return None;
+        }
+        let error = match PrivateKey::read(&text) {
+            Ok(key) => return Some(key),
+            Err(error) => error,
+        };
+        let help = match error {
+            PrivateKeyError::PublicOnly => "write the private key that belongs to it",
+            PrivateKeyError::Encrypted => {
+                "take the password off with `openssl pkey -in KEY -out signing.pem`, and let nobody else read the file"
+            }
+            PrivateKeyError::Set => "write one JWK of them; several keys are a list in `signing_key`",
+            PrivateKeyError::Use => "write a JWK with `kty` EC, OKP or RSA, without `use` or with `\"use\": \"sig\"`",
+            _ => {
+                "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signing.pem`; Ed25519, \
+                 and RSA from 2048 bits, can be used, too"
+            }
+        };
+        let place = place(path, source);
+        let origin = self.origins.of(&place);
+        self.add(Severity::Error, path, origin, error.to_string()).help(help);
+        None
+    }
+
+    fn resolved(
+        &mut self,
+        path: &str,
+        source: &SecretSource,
+        resolved: Result<Secret, SecretError<'_>>,
+    ) -> Option<Secret> {
+        let error = match resolved {
             Ok(secret) => return Some(secret),
             Err(error) => error,
         };
@@ -120,11 +159,7 @@ impl<'a> Report<'a> {
             SecretError::Empty => format!("write the secret, or remove `{}`", last_key(path)),
             SecretError::ControlCharacter => "keep the secret alone, on one line".to_owned(),
         };
-        let place = match source {
-            SecretSource::Text(_) => path.to_owned(),
-            SecretSource::Env(_) => child(path, "env"),
-            SecretSource::File(_) => child(path, "file"),
-        };
+        let place = place(path, source);
         let origin = self.origins.of(&place);
         self.add(Severity::Error, path, origin, error.to_string()).help(help);
         None
@@ -134,5 +169,14 @@ impl<'a> Report<'a> {
         let mut diagnostic = Diagnostic::error(path, origin, message);
         diagnostic.severity = severity;
         self.found.push_mut(diagnostic)
+    }
+}
+
+/// Where a secret is written.
+fn place(path: &str, source: &SecretSource) -> String {
+    match source {
+        SecretSource::Text(_) => path.to_owned(),
+        SecretSource::Env(_) => child(path, "env"),
+        SecretSource::File(_) => child(path, "file"),
     }
 }

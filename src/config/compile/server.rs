@@ -16,11 +16,12 @@ use super::{
 };
 use crate::{
     config::{
-        document::{Document, Limits, List, Log, SecretList},
+        document::{Document, Limits, List, Log, SecretList, SecretSource},
         origin::item,
-        plan::{AuditPlan, LimitsPlan, LogFormat, LogPlan, SigningAlgorithm},
+        plan::{AuditPlan, LimitsPlan, LogFormat, LogPlan, SigningAlgorithm, SigningPlan},
     },
     oauth::redirect_uri::is_loopback,
+    private_key::PrivateKey,
     secret::Secret,
 };
 
@@ -32,6 +33,7 @@ const LEAST_ROOT_SECRET: usize = 32;
 /// hyper's least buffer.
 const LEAST_HEADER_BYTES: u64 = 8 * 1024;
 const MOST_HEADER_BYTES: u64 = 1024 * 1024;
+const DAY: Duration = Duration::from_hours(24);
 const MINUTE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -93,15 +95,8 @@ pub(super) fn listeners(document: &Document, report: &mut Report<'_>) -> (Socket
 }
 
 pub(super) fn root_secrets(document: &Document, report: &mut Report<'_>) -> Vec<Secret> {
-    let sources: Vec<_> = match &document.secret {
-        None => Vec::new(),
-        Some(SecretList::One(source)) => vec![("secret".to_owned(), source)],
-        Some(SecretList::Many(sources)) => {
-            sources.iter().enumerate().map(|(index, source)| (item("secret", index), source)).collect()
-        }
-    };
     let mut secrets = Vec::new();
-    for (path, source) in sources {
+    for (path, source) in secret_list("secret", document.secret.as_ref()) {
         let Some(secret) = report.secret(&path, source) else { continue };
         if secret.expose().len() < LEAST_ROOT_SECRET {
             report
@@ -166,11 +161,41 @@ pub(super) fn limits(limits: &Limits, report: &mut Report<'_>) -> LimitsPlan {
     }
 }
 
-pub(super) fn signing(document: &Document, report: &mut Report<'_>) -> SigningAlgorithm {
-    let choices =
-        [("ES256", SigningAlgorithm::Es256), ("EdDSA", SigningAlgorithm::EdDsa), ("RS256", SigningAlgorithm::Rs256)];
+/// Every secret of a list, with its place.
+fn secret_list<'a>(path: &str, list: Option<&'a SecretList>) -> Vec<(String, &'a SecretSource)> {
+    match list {
+        None => Vec::new(),
+        Some(SecretList::One(source)) => vec![(path.to_owned(), source)],
+        Some(SecretList::Many(sources)) => {
+            sources.iter().enumerate().map(|(index, source)| (item(path, index), source)).collect()
+        }
+    }
+}
+
+pub(super) fn signing(document: &Document, report: &mut Report<'_>) -> SigningPlan {
+    let choices = SigningAlgorithm::ALL.map(|algorithm| (algorithm.name(), algorithm));
     let read = |text: &String| report.read("signing_algorithm", text.trim(), |text| value::choice(text, &choices));
-    document.signing_algorithm.as_ref().and_then(read).unwrap_or(SigningAlgorithm::Es256)
+    let written = document.signing_algorithm.as_ref().and_then(read);
+    let keys = secret_list("signing_key", document.signing_key.as_ref());
+    let keys: Vec<_> = keys.into_iter().filter_map(|(path, source)| report.private_key(&path, source)).collect();
+    let first = keys.first().map(PrivateKey::algorithm);
+    if let (Some(first), Some(other)) = (first, written.filter(|written| first.is_some_and(|first| first != *written)))
+    {
+        let first = first.name();
+        report
+            .error("signing_algorithm", format!("is not what `signing_key` is for, which is {first}"))
+            .offending(other.name())
+            .help(format!("write `signing_algorithm: {first}`, or leave it out"));
+    }
+    let lifetime = document.signing_key_lifetime.as_ref();
+    if lifetime.is_some() && document.signing_key.is_some() {
+        report
+            .warning("signing_key_lifetime", "has no effect: keys from `signing_key` are not rotated here")
+            .help("leave it out, and put a new key in front of `signing_key` when it is time");
+    }
+    let lifetime = report
+        .scalar("signing_key_lifetime", lifetime, SigningPlan::LIFETIME, |text| value::duration(text, DAY, 3650 * DAY));
+    SigningPlan { algorithm: first.or(written).unwrap_or(SigningAlgorithm::Es256), keys, lifetime }
 }
 
 pub(super) fn log(document: &Document, report: &mut Report<'_>) -> LogPlan {

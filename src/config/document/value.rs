@@ -76,6 +76,18 @@ struct Reference {
     file: Option<String>,
 }
 
+// === impl SecretList ===
+
+impl SecretList {
+    /// Every one, in the order written.
+    pub fn as_slice(&self) -> &[SecretSource] {
+        match self {
+            Self::One(source) => std::slice::from_ref(source),
+            Self::Many(sources) => sources,
+        }
+    }
+}
+
 // === impl Scalar ===
 
 impl Scalar {

@@ -73,7 +73,7 @@ macro_rules! tables {
 
 tables! {
     Document {
-        version, public_url, allowed_hosts, listen, admin_listen, secret, trusted_proxies, signing_algorithm,
+        version, public_url, allowed_hosts, listen, admin_listen, secret, trusted_proxies, signing_algorithm, signing_key, signing_key_lifetime,
         audit;
         tables: tls, storage, limits, log;
         elsewhere: providers

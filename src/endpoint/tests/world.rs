@@ -22,7 +22,7 @@ use crate::{
         Authority, ClientDocuments, Grants, Parts,
         client_id_document::{DocumentFetch, DocumentRequest, DocumentResponse, FetchError},
     },
-    config::plan::{LimitsPlan, ProviderPlan, SigningAlgorithm, StaticClient},
+    config::plan::{LimitsPlan, ProviderPlan, SigningAlgorithm, SigningPlan, StaticClient},
     demo::identity_provider::{DemoIdentityProvider, Options, Running},
     egress::Egress,
     endpoint::{Endpoints, Mount, ServerFacts, limiter::Limiters, memory::Memory},
@@ -136,7 +136,9 @@ impl World {
         let store = Arc::new(FailingStore { store: MemoryStore::new(clock.clone()), broken: AtomicBool::new(false) });
         let records =
             Records::new(Arc::<FailingStore>::clone(&store), Arc::clone(&sealer), Arc::clone(&metrics), clock.clone());
-        let keys = Arc::new(KeyRing::load(&records, SigningAlgorithm::Es256, clock.clone()).await.unwrap());
+        let keys = Arc::new(
+            KeyRing::load(&records, &SigningPlan::made_here(SigningAlgorithm::Es256), clock.clone()).await.unwrap(),
+        );
         let egress = Egress::for_provider(plan.timeout, true).unwrap();
         let provider = Provider::new(Arc::clone(&plan), egress, clock.clone(), own.clone());
         let authority = Arc::new(Authority::new(Parts {

@@ -45,6 +45,7 @@ export async function run({ checks, openStack, dir }) {
   await usedOnce(world, signedIn);
   await parallelRefreshes(world);
   await revocation(world);
+  await signingKeys(world);
   await oneReplicaDies(world);
   await redisDies(world);
   await rollingRestart(world);
@@ -130,6 +131,28 @@ async function openStream(resource, accessToken) {
     stream.ended = true;
   })();
   return stream;
+}
+
+/** One replica makes a new key: what it signs is accepted by the other one, which signs with it, too. */
+async function signingKeys({ checks, replicas, resource }) {
+  const keys = async (replica) => (await (await fetch(`${replica.adminOrigin}/keys`)).json()).signing;
+  const kids = async (replica) => (await keys(replica)).map(({ kid }) => kid);
+  checks.equal(await kids(replicas[0]), await kids(replicas[1]), 'both replicas have the same signing key');
+  const old = await stranger.signIn(resource);
+  const rotated = await (await fetch(`${replicas[0].adminOrigin}/keys/rotate?now=true`, { method: 'POST' })).json();
+  const made = rotated.find(({ state }) => state === 'signs').kid;
+  const signedBy = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).kid;
+  let fresh;
+  for (let tries = 0; tries < 6 && (!fresh || signedBy(fresh.tokens.access_token) !== made); tries += 1) fresh = await stranger.signIn(resource);
+  checks.equal(signedBy(fresh.tokens.access_token), made, 'a new key signs at once where it was made');
+  const session = await new stranger.Session(resource, fresh.tokens.access_token).open();
+  checks.equal([await session.status(), await session.status()], [200, 200], 'both replicas accept what it signed, the other one without having been told');
+  const follows = async () => (await keys(replicas[1])).find(({ state }) => state === 'signs').kid === made;
+  const begun = performance.now();
+  while (!(await follows()) && performance.now() - begun < 12_000) await sleep(100);
+  checks.equal(await kids(replicas[0]), await kids(replicas[1]), 'within ten seconds the other one signs with it, too');
+  const before = await new stranger.Session(resource, old.tokens.access_token).open();
+  checks.equal([await before.status(), await before.status()], [200, 200], 'and both accept what the key of before signed');
 }
 
 /** kill -9 of a replica in the middle of a sign-in that it has begun. */
