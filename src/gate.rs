@@ -190,7 +190,7 @@ impl Gate {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<Arc<Verified>, Bad> {
-        let known = self.cache.get(&digest).filter(|known| self.verifier.still_knows(&known.access, now));
+        let known = self.cache.get(&digest).filter(|known| self.verifier.still_knows(known, now));
         let verified = match known {
             Some(verified) => verified,
             None => self.verify(token, digest, address, now).await?,
@@ -214,6 +214,8 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Arc<Verified>, Bad> {
         let begun = Instant::now();
+        // Read first: a key that goes meanwhile makes what comes out of date.
+        let losses = self.verifier.signature_losses();
         let result = self.verifier.verify(token, now).await;
         self.metrics.verification_duration(self.verifier.credential(), begun.elapsed());
         let Good { access, scopes, expires_at } = result?;
@@ -223,6 +225,7 @@ impl Gate {
             insufficient: self.policy.check(&scopes).err(),
             outgoing: self.composer.first(&access, &scopes),
             access,
+            losses,
             expires_at,
             scopes,
         });

@@ -93,6 +93,8 @@ pub struct KeyRing {
     ring: ArcSwap<Ring>,
     /// When a key was last looked for.
     looked_at: AtomicU64,
+    /// How often keys went before their time.
+    losses: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -172,7 +174,14 @@ impl KeyRing {
     pub async fn load(records: &Records, plan: &SigningPlan, clock: Clock) -> Result<Self, KeyError> {
         let ring = ArcSwap::from_pointee(settled(records, plan, &clock).await?);
         let plan = ArcSwap::from_pointee(plan.clone());
-        Ok(Self { records: records.clone(), plan, clock, ring, looked_at: AtomicU64::new(0) })
+        Ok(Self {
+            records: records.clone(),
+            plan,
+            clock,
+            ring,
+            looked_at: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
+        })
     }
 
     /// Signs as this plan says from now on. What signed until now verifies and stays published for longer than
@@ -183,7 +192,7 @@ impl KeyRing {
     pub async fn change(&self, plan: &SigningPlan) -> Result<(), KeyError> {
         let ring = settled(&self.records, plan, &self.clock).await?;
         self.plan.store(Arc::new(plan.clone()));
-        self.ring.store(Arc::new(ring));
+        self.take(ring);
         Ok(())
     }
 
@@ -201,7 +210,7 @@ impl KeyRing {
             // A store that was emptied.
             None => settled(&self.records, &plan, &self.clock).await?,
         };
-        self.ring.store(Arc::new(ring));
+        self.take(ring);
         Ok(())
     }
 
@@ -240,6 +249,21 @@ impl KeyRing {
         let ring = self.ring.load();
         let set = JwkSet { keys: ring.published(self.clock.now()).into_iter().map(|key| key.jwk().clone()).collect() };
         serde_json::to_value(set).unwrap_or_default()
+    }
+
+    /// A number that is another one whenever a key went before its time, here or in another process: what was
+    /// verified before may have been signed by that one.
+    pub fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    fn take(&self, ring: Ring) {
+        let (ring, now) = (Arc::new(ring), self.clock.now());
+        let before = self.ring.swap(Arc::clone(&ring));
+        let is_there = |kid: &String| ring.by_kid.get(kid).is_some_and(|key| key.is_valid(now));
+        if !before.by_kid.iter().all(|(kid, key)| !key.is_valid(now) || is_there(kid)) {
+            self.losses.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// The public key with this `kid`, if it is valid now.

@@ -20,6 +20,8 @@ const TIME_TO_LIVE: Duration = Duration::from_mins(1);
 pub(super) struct Verified {
     /// Who calls; says whether that was revoked.
     pub(super) access: Access,
+    /// [`super::verify::Verifier::signature_losses`] before it was verified.
+    pub(super) losses: u64,
     /// The token's own end, if it has one.
     pub(super) expires_at: Option<Timestamp>,
     /// What the token covers; the grant may cover more.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, Issued, access::TokenAccess};
+use super::{Access, Issued, access::TokenAccess, cache::Verified};
 use crate::{
     authority::{ACCESS_TOKEN_TYPE, AccessTokenClaims, End, Grants},
     config::plan::{AccessTokenPlan, RoutePlan},
@@ -98,12 +98,20 @@ impl Verifier {
         }
     }
 
-    /// Whether what was found may still be used without a look at the provider.
-    pub(super) fn still_knows(&self, access: &Access, now: Timestamp) -> bool {
-        match (self, access) {
+    /// Whether what was found may still be used without a look at the provider or the signature.
+    pub(super) fn still_knows(&self, known: &Verified, now: Timestamp) -> bool {
+        match (self, &known.access) {
             (Self::Provider { provider, .. }, Access::Token(token)) => provider.still_knows(&token.found, now),
-            (Self::Own { .. }, Access::Grant(_)) => true,
+            (Self::Own { .. }, Access::Grant(_)) => known.losses == self.signature_losses(),
             _ => false,
+        }
+    }
+
+    /// Another number when signatures that were good may not be any more ([`KeyRing::losses`]).
+    pub(super) fn signature_losses(&self) -> u64 {
+        match self {
+            Self::Own { keys, .. } => keys.losses(),
+            Self::Provider { .. } => 0,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Keys that come and go: the schedule, an operator's wish, a new root secret.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{CURRENT, Current, KeyError, KeyRing, LEAD, OVERLAP, StoredKey, ended, replace, settled, told};
 use crate::{
@@ -36,7 +36,7 @@ impl KeyRing {
         let newest = ring.signing.first().unwrap_or(&ring.fallback);
         let kid = newest.kid().to_owned();
         tracing::info!(kid, signs_from = %newest.signs_from(), "a new signing key");
-        self.ring.store(Arc::new(ring));
+        self.take(ring);
         Ok(kid)
     }
 
@@ -61,7 +61,7 @@ impl KeyRing {
         told(self.records.commit(vec![self.records.delete::<StoredKey>(kid.as_bytes())]).await)?;
         // It may have been the one that was to sign next.
         let ring = settled(&self.records, &plan, &self.clock).await?;
-        self.ring.store(Arc::new(ring));
+        self.take(ring);
         tracing::warn!(kid, "a signing key was revoked");
         Ok(true)
     }

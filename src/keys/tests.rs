@@ -196,6 +196,8 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_verifies_after() {
     setup.hand.advance(Duration::from_hours(24));
     assert_eq!(verify(&old), Err(VerifyError::Expired), "its key is still there");
     setup.hand.advance(OVERLAP.saturating_sub(Duration::from_hours(24)));
+    ring.look_again().await.unwrap();
+    assert_eq!(ring.losses(), 0, "nothing went before its time");
     assert_eq!(ring.jwks()["keys"].as_array().unwrap().len(), 1);
     assert_eq!(verify(&old), Err(VerifyError::UnknownKid));
 }
@@ -244,7 +246,12 @@ async fn a_key_that_somebody_saw_is_replaced_and_revoked() {
     let new = ring.rotate(Duration::ZERO).await.unwrap();
     assert_eq!(kid_of(&sign(&ring)), new, "at once");
     assert!(check(&ring, &old).is_ok());
+    let other = setup.ring(SigningAlgorithm::Es256).await;
+    let losses = (ring.losses(), other.losses());
     assert!(ring.revoke(&old_kid).await.unwrap());
+    assert_ne!(ring.losses(), losses.0);
+    other.look_again().await.unwrap();
+    assert_ne!(other.losses(), losses.1, "another process hears of it");
     assert_eq!(check(&ring, &old), Err(VerifyError::UnknownKid));
     assert_eq!(states(&setup.ring(SigningAlgorithm::Es256).await), [(new.clone(), KeyState::Signs)]);
 
