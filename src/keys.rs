@@ -99,7 +99,7 @@ pub struct KeyRing {
 
 #[derive(Debug)]
 struct Ring {
-    /// Those that sign at some time, the latest first.
+    /// Those that sign at some time, the one that was made last first.
     signing: Vec<Arc<Key>>,
     /// For when none of those may: replicas disagree about algorithms, or clocks do.
     fallback: Arc<Key>,
@@ -140,7 +140,8 @@ impl Ring {
         if signing.is_empty() {
             let ours = |key: &&Arc<Key>| key.algorithm() == plan.algorithm && key.encoding().is_some();
             signing = by_kid.values().filter(ours).cloned().collect();
-            signing.sort_by(|a, b| (b.signs_from(), b.kid()).cmp(&(a.signs_from(), a.kid())));
+            // The one without an end was made last; several may be of the same second.
+            signing.sort_by(|a, b| order(b).cmp(&order(a)));
         }
         let last = signing.iter().max_by_key(|key| key.not_after()).cloned();
         Ok(last.map(|fallback| Self { signing, fallback, by_kid }))
@@ -161,6 +162,10 @@ impl Ring {
     fn signing(&self, now: Timestamp) -> &Arc<Key> {
         self.signing.iter().find(|key| key.may_sign(now)).unwrap_or(&self.fallback)
     }
+}
+
+fn order(key: &Key) -> (Timestamp, Timestamp, &str) {
+    (key.not_after(), key.signs_from(), key.kid())
 }
 
 // === impl KeyRing ===
