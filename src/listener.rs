@@ -37,6 +37,12 @@ use crate::{
 const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
+/// How long a drain goes on taking connections.
+const QUEUE: Duration = Duration::from_millis(20);
+
+/// How long a drain leaves idle connections open.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Bounds of the pause after an accept that failed for lack of descriptors or memory.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
@@ -103,15 +109,23 @@ impl Listener {
     {
         let Self { socket, limits, permits, capacity, metrics, tls } = self;
         let protocol = Arc::new(connection::protocol(&limits));
-        let (draining, _) = watch::channel(());
+        let (draining, _) = watch::channel(Duration::ZERO);
         let (ending, _) = watch::channel(());
         let mut tasks = JoinSet::new();
         let mut drain = pin!(drain);
+        let mut closing = pin!(tokio::time::sleep(Duration::ZERO));
+        let mut is_closing = false;
         let mut pause = MIN_PAUSE;
         loop {
             let (stream, address, permit) = tokio::select! {
                 biased;
-                () = &mut drain => break,
+                () = &mut drain, if !is_closing => {
+                    // Who is in the kernel's queue may have sent a request already.
+                    is_closing = true;
+                    closing.as_mut().reset(tokio::time::Instant::now() + QUEUE);
+                    continue;
+                }
+                () = closing.as_mut(), if is_closing => break,
                 Some(ended) = tasks.join_next() => {
                     report(ended);
                     continue;
@@ -202,13 +216,13 @@ async fn finish(
     permits: &Semaphore,
     capacity: u32,
     tasks: &mut JoinSet<()>,
-    draining: &watch::Sender<()>,
+    draining: &watch::Sender<Duration>,
     ending: &watch::Sender<()>,
 ) -> Drained {
     let begun = Instant::now();
     let open = in_use(permits, capacity);
     info!(open, deadline = ?limits.drain_timeout, "draining");
-    draining.send_replace(());
+    draining.send_replace(LINGER.min(limits.drain_timeout / 2));
     // Every connection, response body and tunnel holds its permit, so "all permits are back" is
     // the end of all work.
     let all_back = tokio::time::timeout(limits.drain_timeout, permits.acquire_many(capacity)).await;

@@ -7,12 +7,12 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -22,7 +22,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tracing::debug;
 
@@ -55,6 +55,10 @@ struct Connection {
     text: HeaderValue,
     /// Requests so far.
     requests: AtomicU64,
+    /// It speaks HTTP/2.
+    is_multiplexed: AtomicBool,
+    /// The next answer is the last one.
+    is_leaving: AtomicBool,
     ending: watch::Receiver<()>,
     _hold: Hold,
 }
@@ -69,7 +73,15 @@ impl Peer {
         // One family only: an IPv4 client of a dual-stack socket is an IPv4 address.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let text = HeaderValue::try_from(address.ip().to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Self(Arc::new(Connection { address, text, requests: AtomicU64::new(0), ending, _hold: hold }))
+        Self(Arc::new(Connection {
+            address,
+            text,
+            requests: AtomicU64::new(0),
+            is_multiplexed: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
+            ending,
+            _hold: hold,
+        }))
     }
 
     /// Where the connection comes from; never an IPv4-mapped IPv6 address.
@@ -127,7 +139,7 @@ pub(super) async fn run_secured<H, F>(
     handler: H,
     protocol: Arc<Protocol>,
     deadline: Instant,
-    mut draining: watch::Receiver<()>,
+    mut draining: watch::Receiver<Duration>,
 ) where
     H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -145,30 +157,45 @@ pub(super) async fn run_secured<H, F>(
 
 /// Serves one connection to its end. Generic over the stream: TLS is one more stream type. The
 /// first request's header must be there by `deadline`.
+///
+/// `draining` says how long an idle connection of HTTP/1.1 stays open: somebody may be sending a request on it right
+/// now. That one is answered, as the last one.
 pub(super) async fn run<I, H, F>(
     io: I,
     peer: Peer,
     handler: H,
     protocol: Arc<Protocol>,
     deadline: Instant,
-    mut draining: watch::Receiver<()>,
+    mut draining: watch::Receiver<Duration>,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let connection = Arc::clone(&peer.0);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let peer = peer.clone();
         peer.0.requests.fetch_add(1, Ordering::Relaxed);
+        let is_multiplexed = request.version() == Version::HTTP_2;
+        peer.0.is_multiplexed.store(is_multiplexed, Ordering::Relaxed);
         let answer = handler(request, peer.clone());
-        async move { Ok::<_, Infallible>(answer.await) }
+        async move {
+            let mut answer = answer.await;
+            let is_last = !is_multiplexed && peer.0.is_leaving.load(Ordering::Relaxed);
+            if is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     // Ours and the service's; more means that somebody works for a request.
     let at_rest = Arc::strong_count(&connection);
     let mut served = pin!(protocol.serve_connection_with_upgrades(TokioIo::new(io), service));
     let mut look = pin!(sleep_until(deadline));
-    let mut drain = pin!(draining.changed());
-    let mut drained = false;
+    let mut told = draining.clone();
+    let mut drain = pin!(told.changed());
+    let mut linger = pin!(sleep(Duration::ZERO));
+    let (mut drained, mut lingers) = (false, false);
     let mut seen = 0;
     loop {
         tokio::select! {
@@ -194,6 +221,17 @@ pub(super) async fn run<I, H, F>(
             }
             _ = drain.as_mut(), if !drained => {
                 drained = true;
+                connection.is_leaving.store(true, Ordering::Relaxed);
+                if connection.is_multiplexed.load(Ordering::Relaxed) {
+                    // HTTP/2 says which requests it still takes.
+                    served.as_mut().graceful_shutdown();
+                } else {
+                    lingers = true;
+                    linger.as_mut().reset(Instant::now() + *draining.borrow_and_update());
+                }
+            }
+            () = linger.as_mut(), if lingers => {
+                lingers = false;
                 served.as_mut().graceful_shutdown();
             }
         }

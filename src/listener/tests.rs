@@ -161,6 +161,63 @@ async fn s84_drain_waits_and_then_cuts() {
     assert!(TcpStream::connect(running.address).await.is_err());
 }
 
+const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+/// Reads one answer of [`hello`].
+async fn read_answer(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    while !text.ends_with("hello") {
+        let mut bytes = [0; 500];
+        let count = timeout(Duration::from_secs(5), stream.read(&mut bytes)).await.unwrap().unwrap();
+        assert_ne!(count, 0, "closed after {text:?}");
+        text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+    }
+    text
+}
+
+/// S84: a request on an idle connection that crosses with the drain is answered, as the last one; a connection on which
+/// nothing comes is closed a little later.
+#[tokio::test]
+async fn s84_an_idle_connection_lingers() {
+    let running = serve(LimitsPlan { drain_timeout: Duration::from_secs(20), ..limits() }, hello).await;
+    let mut used = TcpStream::connect(running.address).await.unwrap();
+    let mut unused = TcpStream::connect(running.address).await.unwrap();
+    for stream in [&mut used, &mut unused] {
+        stream.write_all(GET.as_bytes()).await.unwrap();
+        assert!(!read_answer(stream).await.contains("connection: close"));
+    }
+    let begun = Instant::now();
+    running.stop.send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    used.write_all(GET.as_bytes()).await.unwrap();
+    assert!(read_answer(&mut used).await.contains("connection: close"));
+    assert_eq!(read_all(&mut used).await, "");
+    assert!(begun.elapsed() < LINGER, "closed as soon as it was answered");
+    assert_eq!(read_all(&mut unused).await, "");
+    assert!(begun.elapsed() >= LINGER);
+    assert_eq!(running.served.await.unwrap(), Drained { open: 2, cut: 0 });
+    assert!(begun.elapsed() < LINGER * 4);
+}
+
+/// S84: who connected and asked before the drain, and waits in the kernel's queue, is answered.
+#[tokio::test]
+async fn s84_the_queue_is_served() {
+    use std::io::{Read as _, Write as _};
+    let running = serve(limits(), hello).await;
+    // Without giving the server a turn.
+    let mut streams: Vec<_> = (0..3).map(|_| std::net::TcpStream::connect(running.address).unwrap()).collect();
+    for stream in &mut streams {
+        stream.write_all(GET.as_bytes()).unwrap();
+    }
+    running.stop.send(()).unwrap();
+    assert_eq!(running.served.await.unwrap(), Drained { open: 3, cut: 0 });
+    for mut stream in streams {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("hello"), "{answer}");
+    }
+}
+
 /// A handler that panics costs its own connection and nothing else.
 #[tokio::test]
 async fn a_panic_stays_in_its_connection() {

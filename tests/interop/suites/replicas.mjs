@@ -319,7 +319,7 @@ events { worker_connections 1024; }
 http {
   ${temporary}
   access_log ${join(folder, 'access.log')};
-  upstream replicas { ${servers} }
+  upstream replicas { ${servers} keepalive 16; }
   server {
     listen 127.0.0.1:${port};
     location / {
@@ -331,8 +331,6 @@ http {
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_buffering off;
       proxy_read_timeout 1h;
-      # A replica that ends closes its idle connections; what was just sent on one of them was not read and goes to the other.
-      proxy_next_upstream error timeout non_idempotent;
       add_header X-Replica $upstream_addr always;
     }
   }
