@@ -13,6 +13,9 @@
 mod backend;
 mod browser;
 mod client;
+#[expect(dead_code, reason = "shared with the tests of stores")]
+#[path = "../support/redis.rs"]
+mod servers;
 mod stage;
 
 mod backend_credentials;
@@ -34,6 +37,7 @@ mod scopes;
 mod secrets_stay_in;
 mod several_providers;
 mod sign_in;
+mod stolen_store;
 mod tokens;
 mod transport;
 mod websocket;

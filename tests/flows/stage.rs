@@ -353,10 +353,28 @@ impl ProcessStage {
         let provider = DemoIdentityProvider::start(Options::default()).await.unwrap();
         let backend = backend().await;
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
         let storage = format!("{{ backend: embedded, path: {} }}", folder.path().join("state").display());
+        Self::start_in(folder, provider, backend, &storage, "").await
+    }
+
+    /// With another store; `more` is lines of the configuration.
+    pub async fn start_on(storage: &str, more: &str) -> Self {
+        let provider = DemoIdentityProvider::start(Options::default()).await.unwrap();
+        let backend = backend().await;
+        Self::start_in(tempfile::tempdir().unwrap(), provider, backend, storage, more).await
+    }
+
+    async fn start_in(
+        folder: tempfile::TempDir,
+        provider: identity_provider::Running,
+        backend: mcp_server::Running,
+        storage: &str,
+        more: &str,
+    ) -> Self {
+        let port = free_port();
         let config = folder.path().join("vestibule.yaml");
-        fs::write(&config, yaml(port, &storage, &provider_block("demo", &provider, &backend))).unwrap();
+        let text = yaml(port, storage, &provider_block("demo", &provider, &backend));
+        fs::write(&config, more.to_owned() + &text).unwrap();
         let origin = format!("http://127.0.0.1:{port}");
         let stage = Self {
             resource: format!("{origin}/mcp"),

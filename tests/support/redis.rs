@@ -142,6 +142,24 @@ impl Servers {
         self.nodes[0].tell(self.kind, self.folder.path(), words)
     }
 
+    /// Everything that the first one has written to its disk, a dump of now included.
+    #[allow(dead_code, reason = "not every program of tests looks")]
+    pub(crate) fn files(&self) -> Vec<u8> {
+        self.tell(&["save"]);
+        let mut bytes = Vec::new();
+        let mut folders = vec![self.folder.path().join("0")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    bytes.extend(fs::read(entry.path()).unwrap());
+                }
+            }
+        }
+        bytes
+    }
+
     /// Makes a cluster of the three.
     fn join(&self) {
         let addresses = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
