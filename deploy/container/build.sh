@@ -19,13 +19,13 @@ arguments=(
   --file deploy/container/Dockerfile
   --build-arg "VERSION=$version"
   --build-arg "REVISION=${revision:0:12}"
+  --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH"
   --build-arg "CREATED=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)"
   --tag "$name:$version" --tag "$name:latest"
 )
 case $builder in
   docker)
-    docker buildx build "${arguments[@]}" --build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH" \
-      --output "type=docker,rewrite-timestamp=true" "$@" .
+    docker buildx build "${arguments[@]}" --output "type=docker,rewrite-timestamp=true" "$@" .
     ;;
   podman | buildah)
     # The OCI format has no health check.
