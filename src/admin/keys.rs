@@ -92,7 +92,9 @@ pub(super) fn revoke(
         let process = Arc::clone(&process);
         async move {
             match process.revoke_key(&revoke.kid).await {
-                Ok(false) => answer(StatusCode::NOT_FOUND, TEXT, "there is no key of this name; see `vestibule keys list`\n"),
+                Ok(false) => {
+                    answer(StatusCode::NOT_FOUND, TEXT, "there is no key of this name; see `vestibule keys list`\n")
+                }
                 revoked => told("revoke_key", revoked.map(|_| process.signing_keys())),
             }
         }
