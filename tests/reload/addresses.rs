@@ -11,7 +11,8 @@ use vestibule::{
 
 use crate::{
     client::{Client, http},
-    world::{NEVER, Place, World, free_port},
+    port::free_port,
+    world::{NEVER, Place, World},
 };
 
 const RESTART: &str = "vestibule_config_restart_required";

@@ -19,6 +19,8 @@ mod browser;
 mod client;
 
 mod backend;
+#[path = "../support/port.rs"]
+mod port;
 mod world;
 
 mod addresses;

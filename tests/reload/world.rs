@@ -3,12 +3,8 @@
 
 use std::{
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU16, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,7 +17,7 @@ use vestibule::{
     server,
 };
 
-use crate::{backend::Backend, client::http};
+use crate::{backend::Backend, client::http, port::free_port};
 
 /// So long that a test which needs the poll would fail.
 pub const NEVER: Duration = Duration::from_hours(1);
@@ -227,17 +223,4 @@ pub fn replace(path: &Path, text: &str) {
     let beside = path.with_extension("new");
     fs::write(&beside, text).unwrap();
     fs::rename(&beside, path).unwrap();
-}
-
-/// A port that nobody listens on right now, from below the range that the system gives to outgoing
-/// connections, and for each caller another one.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 10_000).unwrap();
-    loop {
-        let port = 15_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 15_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
