@@ -58,3 +58,22 @@ pub(super) fn unusable(path: &Path, error: &io::Error) -> StoreError {
         _ => format!("{path}: {error}"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_says_what_to_do() {
+        for (kind, advice) in [
+            (io::ErrorKind::ReadOnlyFilesystem, "mount it writable"),
+            (io::ErrorKind::StorageFull, "make room, the store goes on by itself"),
+            (io::ErrorKind::QuotaExceeded, "make room, the store goes on by itself"),
+            (io::ErrorKind::PermissionDenied, "must own the folder and be able to write to it"),
+            (io::ErrorKind::NotADirectory, "name a folder for the store"),
+        ] {
+            let text = unusable(Path::new("/srv/state"), &kind.into()).to_string();
+            assert!(text.contains("/srv/state: ") && text.ends_with(advice), "{text}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! memory (about a microsecond), which is less than handing them to another thread costs; they
 //! never wait for the writer.
 
+mod compaction;
 mod file;
 mod schema;
 mod writer;
@@ -50,7 +51,8 @@ impl EmbeddedStore {
     }
 
     fn start(opener: Opener, clock: Clock) -> Result<Self, StoreError> {
-        let slot: Slot = Arc::new(RwLock::new(Ok(opener.open()?)));
+        let database = compaction::compact(&opener, opener.open()?)?;
+        let slot: Slot = Arc::new(RwLock::new(Ok(database)));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let writer = Writer { slot: Arc::clone(&slot), opener, clock: clock.clone(), failure: None };
         let thread = std::thread::Builder::new()

@@ -136,6 +136,11 @@ impl Gateway {
         assert!(ended.is_none(), "it ended by itself ({ended:?}): {}", self.log());
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// SIGKILL, at once.
     pub fn kill(mut self) {
         self.demand_running();

@@ -21,4 +21,5 @@ mod gateway;
 mod person;
 mod wire;
 
+mod disk;
 mod kill;

@@ -21,6 +21,9 @@ mod client;
 mod backend;
 #[path = "../support/port.rs"]
 mod port;
+#[expect(dead_code, reason = "shared with the tests of stores")]
+#[path = "../support/redis.rs"]
+mod servers;
 mod world;
 
 mod addresses;
@@ -33,5 +36,6 @@ mod keys;
 mod policy;
 mod process;
 mod providers;
+mod redis;
 mod routes;
 mod soak;

@@ -12,7 +12,7 @@ use std::{
 
 use vestibule::{
     seal,
-    store::{Store, Table, redb::EmbeddedStore},
+    store::{Change, Store, Table, redb::EmbeddedStore},
     time::Clock,
 };
 
@@ -86,6 +86,52 @@ async fn check(folder: &Path, acknowledged: &BTreeMap<usize, u64>) -> usize {
     }
     assert_eq!(keys[0].len(), total, "batches that nobody counted");
     total
+}
+
+/// A process that is killed while it makes a large file small: everything is there, whenever that was.
+#[test]
+fn a_killed_compaction_loses_nothing() {
+    const KEPT: usize = 300;
+    let large = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let store = EmbeddedStore::open(large.path(), Clock::system()).unwrap();
+        let keys: Vec<_> = (0..6_000).map(|number| number.to_string()).collect();
+        let value = "x".repeat(4_000);
+        for some in keys.chunks(500) {
+            store.commit(some.iter().map(|key| put(Table::Grant, key, &value)).collect()).await.unwrap();
+        }
+        let delete = |key: &String| Change::Delete { table: Table::Grant, key: key.clone().into_bytes() };
+        for some in keys[KEPT..].chunks(500) {
+            store.commit(some.iter().map(delete).collect()).await.unwrap();
+        }
+    });
+    let length = |folder: &Path| std::fs::metadata(folder.join("vestibule.redb")).unwrap().len();
+    let before = length(large.path());
+    let mut compacted = 0;
+    for round in 0..ROUNDS {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(large.path().join("vestibule.redb"), folder.path().join("vestibule.redb")).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::child", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(FOLDER, folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // From before it is opened until after it is compacted.
+        thread::sleep(Duration::from_millis(u64::try_from(round).unwrap() * 8));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        compacted += usize::from(length(folder.path()) < before / 4);
+        let store = EmbeddedStore::open(folder.path(), Clock::system()).unwrap();
+        for key in 0..KEPT {
+            let text = runtime.block_on(value(&store, Table::Grant, &key.to_string()));
+            assert_eq!(text.map(|text| text.len()), Some(4_000), "round {round}, key {key}");
+        }
+        assert!(length(folder.path()) < before / 4, "the next start does it");
+    }
+    assert!(compacted < ROUNDS, "it was never killed before it had finished");
 }
 
 /// Writes until it is killed. Does nothing when it is run by hand.

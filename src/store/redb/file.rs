@@ -1,7 +1,7 @@
 //! Opening the file, and saying what is wrong with it in words that help.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -63,6 +63,11 @@ impl Opener {
         Err(StoreError::Unusable(format!(
             "{path} was written by another program, or by a newer version of this one; run that, or name another folder"
         )))
+    }
+
+    /// Of the file, in bytes; 0 if nobody can tell.
+    pub(super) fn length(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |file| file.len())
     }
 
     /// What the database says, with what to do about it.

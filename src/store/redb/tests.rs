@@ -308,3 +308,32 @@ async fn folder_and_file_are_private() {
     assert_eq!((mode(&folder), mode(&folder.join("vestibule.redb"))), (0o700, 0o600));
     store.health().await.unwrap();
 }
+
+/// A busy day leaves a large file; the next start makes it small, and everything that lives is still there.
+#[tokio::test]
+async fn a_file_that_is_mostly_free_is_compacted_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let length = || std::fs::metadata(folder.path().join("vestibule.redb")).unwrap().len();
+    let keys: Vec<String> = (0..6_000).map(|number| number.to_string()).collect();
+    {
+        let store = EmbeddedStore::open(folder.path(), Clock::system()).unwrap();
+        let value = "x".repeat(4_000);
+        for some in keys.chunks(500) {
+            store.commit(some.iter().map(|key| put(key, &value)).collect()).await.unwrap();
+        }
+        let delete = |key: &String| Change::Delete { table: Table::Grant, key: key.clone().into_bytes() };
+        for some in keys[100..].chunks(500) {
+            store.commit(some.iter().map(delete).collect()).await.unwrap();
+        }
+    }
+    let before = length();
+    assert!(before > 16 * 1024 * 1024, "{before}");
+    let store = EmbeddedStore::open(folder.path(), Clock::system()).unwrap();
+    let after = length();
+    assert!(after < before / 4, "{before} {after}");
+    for key in &keys[..100] {
+        assert_eq!(value(&store, key).await.map(|text| text.len()), Some(4_000));
+    }
+    assert_eq!(store.list(Table::Grant).await.unwrap().len(), 100);
+    store.commit(vec![put("one-more", "y")]).await.unwrap();
+}
