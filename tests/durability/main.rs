@@ -23,3 +23,4 @@ mod wire;
 
 mod disk;
 mod kill;
+mod registrations;
