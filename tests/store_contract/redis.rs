@@ -197,6 +197,42 @@ async fn nodes_of_a_cluster_go_and_come_back() {
     }
 }
 
+/// A master dies for good and its replica takes over: the store goes on there, and what the replica had is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_takes_over() {
+    let Some((mut servers, _, store)) = alone(Kind::Cluster).await else { return };
+    servers = tokio::task::spawn_blocking(move || {
+        servers.replicate();
+        servers
+    })
+    .await
+    .unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let task = count(&store, "one".to_owned(), &stop);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(applied(&*store, vec![put(Table::Meta, "before", "kept")]).await);
+    stop.store(true, Ordering::SeqCst);
+    let before = task.await.unwrap();
+    // Replication is not waited for by anybody: docs/store.md says what that means.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let master = servers.node_with_keys();
+    servers.kill_node(master);
+    let end = Instant::now() + Duration::from_secs(40);
+    while let Err(error) = store.health().await {
+        assert!(Instant::now() < end, "{error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(value(&*store, Table::Meta, "one").await, Some(before.to_string()));
+    assert_eq!(value(&*store, Table::Meta, "before").await.as_deref(), Some("kept"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let task = count(&store, "one".to_owned(), &stop);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stop.store(true, Ordering::SeqCst);
+    let more = task.await.unwrap();
+    assert!(more > 0);
+    assert_eq!(value(&*store, Table::Meta, "one").await, Some((before + more).to_string()));
+}
+
 /// The right order of a rotation, the wrong one, and a wrong password.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_password_is_used_without_a_new_start() {

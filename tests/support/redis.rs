@@ -142,6 +142,35 @@ impl Servers {
         self.nodes[0].tell(self.kind, self.folder.path(), words)
     }
 
+    /// Gives each of the three nodes of a cluster a replica, which takes its place when it dies.
+    #[allow(dead_code, reason = "not every program of tests has clusters")]
+    pub(crate) fn replicate(&mut self) {
+        let program = program(self.kind).unwrap();
+        let first = self.nodes[0].port.to_string();
+        // `127.0.0.1:7000@17000,` is where a node is for clients and for other nodes.
+        let nodes = self.tell(&["cluster", "nodes"]);
+        let own = nodes.lines().find(|line| line.contains("myself")).unwrap();
+        let bus = own.split([' ', ',']).find_map(|word| word.split_once('@')).unwrap().1.to_owned();
+        for number in 0..3 {
+            let own = self.folder.path().join((number + 3).to_string());
+            fs::create_dir(&own).unwrap();
+            let replica = Running::start(&program, self.kind, &own);
+            let tell = |words: &[&str]| replica.tell(self.kind, self.folder.path(), words);
+            tell(&["cluster", "meet", "127.0.0.1", &first, &bus]);
+            let master = self.nodes[number].tell(self.kind, self.folder.path(), &["cluster", "myid"]);
+            until("the replica knows its master", || tell(&["cluster", "replicate", master.trim()]).contains("OK"));
+            until("the replica has everything", || tell(&["info", "replication"]).contains("master_link_status:up"));
+            self.nodes.push(replica);
+        }
+    }
+
+    /// Which node of a cluster has the keys of the only store on it.
+    #[allow(dead_code, reason = "not every program of tests has clusters")]
+    pub(crate) fn node_with_keys(&self) -> usize {
+        let has = |node: &Running| node.tell(self.kind, self.folder.path(), &["dbsize"]).trim() != "0";
+        self.nodes.iter().position(has).unwrap()
+    }
+
     /// Everything that the first one has written to its disk, a dump of now included.
     #[allow(dead_code, reason = "not every program of tests looks")]
     pub(crate) fn files(&self) -> Vec<u8> {
@@ -176,6 +205,14 @@ impl Servers {
             assert!(Instant::now() < end, "the cluster does not come up");
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < end, "not within 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
