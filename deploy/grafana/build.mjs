@@ -104,6 +104,8 @@ const rows = [
     series('Operations', [q(sum('operation, outcome', rate('vestibule_store_operations_total', '')), '{{operation}}: {{outcome}}')], { unit: 'ops', stack: true, runbook: 'VestibuleStoreErrors' }),
     series('Duration, 99 of 100', [q(quantile(0.99, 'vestibule_store_operation_duration_seconds', 'operation', ''), '{{operation}}')], { unit: 's' }),
     series('Sealed values that no key opens', [q(sum('kind', rate('vestibule_store_decrypt_failures_total', '')), '{{kind}}')], { unit: 'ops', runbook: 'VestibuleUnreadableSecrets' }),
+    series('Published signing keys', [q('max by (state) (vestibule_signing_keys)', '{{state}}')], { stack: true, help: 'One signs. The next one waits for an hour before it does; the ones before verify for a day.' }),
+    series('Age of the key that signs', [q('time() - min(vestibule_signing_key_since_timestamp_seconds)', 'age')], { unit: 's', help: 'It falls when the next key takes over; a key from the configuration begins anew with each process.' }),
   ]],
   ['Configuration and process', [
     series('Reloads', [q(sum('trigger, outcome', 'increase(vestibule_config_reloads_total[$__rate_interval])'), '{{trigger}}: {{outcome}}')], { stack: true, runbook: 'VestibuleReloadFailed' }),
