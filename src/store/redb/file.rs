@@ -1,7 +1,7 @@
 //! Opening the file, and saying what is wrong with it in words that help.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -14,6 +14,9 @@ use crate::store::{StoreError, folder};
 
 /// The file's name in the store's folder.
 const FILE: &str = "vestibule.redb";
+
+/// How its name ends while it is made for the first time.
+const UNFINISHED: &str = "redb-unfinished";
 
 /// Memory for pages of the file, in bytes; the operating system caches the rest.
 const CACHE: usize = 32 * 1024 * 1024;
@@ -42,19 +45,15 @@ impl Opener {
         Ok(Self { path: folder.join(FILE), wrap })
     }
 
-    /// Opens the file, or makes it (mode 0600), and holds its lock.
+    /// Opens the file, or makes it, and holds its lock.
     pub(super) fn open(&self) -> Result<Database, StoreError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&self.path)
-            .map_err(|error| folder::unusable(&self.path, &error))?;
-        if let Some(folder) = self.path.parent() {
-            folder::sync(folder).map_err(|error| folder::unusable(folder, &error))?;
+        if !self.path.try_exists().map_err(|error| folder::unusable(&self.path, &error))? {
+            if let Some(database) = self.make()? {
+                return Ok(database);
+            }
         }
+        let file = self.file(&self.path)?;
+        self.sync_folder()?;
         let database = FileBackend::new(file).and_then(&self.wrap).map_err(|error| self.explain(error.into()))?;
         if claim(&database).map_err(|error| self.explain(error))? {
             return Ok(database);
@@ -63,6 +62,43 @@ impl Opener {
         Err(StoreError::Unusable(format!(
             "{path} was written by another program, or by a newer version of this one; run that, or name another folder"
         )))
+    }
+
+    /// Makes the file, which has its name only when it is whole: one that a crash left half made would be taken for
+    /// somebody else's, and refused. `None`: another process made it meanwhile.
+    fn make(&self) -> Result<Option<Database>, StoreError> {
+        let unusable = |error| folder::unusable(&self.path, &error);
+        let unfinished = self.path.with_extension(UNFINISHED);
+        let file = self.file(&unfinished)?;
+        let same = file.try_clone().map_err(unusable)?;
+        let backend = FileBackend::new(file).map_err(|error| self.explain(error.into()))?;
+        // Only now, with the lock: what somebody left who was killed.
+        same.set_len(0).map_err(unusable)?;
+        let database = (self.wrap)(backend).map_err(|error| self.explain(error.into()))?;
+        claim(&database).map_err(|error| self.explain(error))?;
+        let named = match fs::hard_link(&unfinished, &self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            // A file system without links.
+            Err(_) => fs::rename(&unfinished, &self.path).map(|()| true),
+            Ok(()) => Ok(true),
+        };
+        // After a rename it is gone already, which is fine too.
+        drop(fs::remove_file(&unfinished));
+        let named = named.map_err(unusable)?;
+        self.sync_folder()?;
+        Ok(named.then_some(database))
+    }
+
+    /// For reading and writing, by nobody else (mode 0600); made if it is not there.
+    fn file(&self, path: &Path) -> Result<File, StoreError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        options.open(path).map_err(|error| folder::unusable(path, &error))
+    }
+
+    fn sync_folder(&self) -> Result<(), StoreError> {
+        let Some(folder) = self.path.parent() else { return Ok(()) };
+        folder::sync(folder).map_err(|error| folder::unusable(folder, &error))
     }
 
     /// Of the file, in bytes; 0 if nobody can tell.

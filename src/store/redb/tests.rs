@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     sync::{
         Mutex,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -336,4 +336,67 @@ async fn a_file_that_is_mostly_free_is_compacted_at_the_start() {
     }
     assert_eq!(store.list(Table::Grant).await.unwrap().len(), 100);
     store.commit(vec![put("one-more", "y")]).await.unwrap();
+}
+
+/// A file whose disk is gone after some steps, for good: what is left is what a kill leaves.
+#[derive(Debug)]
+struct Dying {
+    file: FileBackend,
+    steps: Arc<AtomicUsize>,
+}
+
+impl Dying {
+    fn step(&self) -> io::Result<()> {
+        let left = self.steps.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| io::Error::other("the disk is gone"))
+    }
+}
+
+impl StorageBackend for Dying {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.step()?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.step()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.step()?;
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+}
+
+/// Whoever is killed in the middle of the very first start is told to remove nothing.
+#[tokio::test]
+async fn a_first_start_that_was_cut_leaves_nothing_in_the_way() {
+    let mut cut = 0;
+    for steps in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let steps = Arc::new(AtomicUsize::new(steps));
+        let opener =
+            Opener::with_backend(folder.path(), move |file| Dying { file, steps: Arc::clone(&steps) }).unwrap();
+        let is_cut = opener.open().is_err();
+        let store = EmbeddedStore::open(folder.path(), Clock::system()).unwrap();
+        store.commit(vec![put("a", "1")]).await.unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something is left beside the file");
+        if !is_cut {
+            break;
+        }
+        cut += 1;
+    }
+    assert!(cut > 5, "{cut}");
 }
