@@ -47,12 +47,11 @@ impl Opener {
 
     /// Opens the file, or makes it, and holds its lock.
     pub(super) fn open(&self) -> Result<Database, StoreError> {
-        if !self.path.try_exists().map_err(|error| folder::unusable(&self.path, &error))? {
-            if let Some(database) = self.make()? {
-                return Ok(database);
-            }
+        let is_there = self.path.try_exists().map_err(|error| folder::unusable(&self.path, &error))?;
+        if !is_there && let Some(database) = self.make()? {
+            return Ok(database);
         }
-        let file = self.file(&self.path)?;
+        let file = file(&self.path)?;
         self.sync_folder()?;
         let database = FileBackend::new(file).and_then(&self.wrap).map_err(|error| self.explain(error.into()))?;
         if claim(&database).map_err(|error| self.explain(error))? {
@@ -69,7 +68,7 @@ impl Opener {
     fn make(&self) -> Result<Option<Database>, StoreError> {
         let unusable = |error| folder::unusable(&self.path, &error);
         let unfinished = self.path.with_extension(UNFINISHED);
-        let file = self.file(&unfinished)?;
+        let file = file(&unfinished)?;
         let same = file.try_clone().map_err(unusable)?;
         let backend = FileBackend::new(file).map_err(|error| self.explain(error.into()))?;
         // Only now, with the lock: what somebody left who was killed.
@@ -87,13 +86,6 @@ impl Opener {
         let named = named.map_err(unusable)?;
         self.sync_folder()?;
         Ok(named.then_some(database))
-    }
-
-    /// For reading and writing, by nobody else (mode 0600); made if it is not there.
-    fn file(&self, path: &Path) -> Result<File, StoreError> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        options.open(path).map_err(|error| folder::unusable(path, &error))
     }
 
     fn sync_folder(&self) -> Result<(), StoreError> {
@@ -128,6 +120,13 @@ impl Opener {
             other => StoreError::Unavailable(format!("{path}: {other}")),
         }
     }
+}
+
+/// For reading and writing, by nobody else (mode 0600); made if it is not there.
+fn file(path: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(|error| folder::unusable(path, &error))
 }
 
 /// Whether the file is ours; a new one becomes ours. A file that is known is not written to, so
