@@ -20,15 +20,14 @@ mod browser;
 #[path = "../tests/flows/client.rs"]
 #[allow(dead_code)]
 mod client;
+#[path = "support/process.rs"]
+mod process;
 
 use std::{
     convert::Infallible,
     env, fs,
-    net::{SocketAddr, TcpStream as StdTcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
 use bytes::Bytes;
@@ -36,6 +35,7 @@ use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{Request, Response, body::Frame, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use process::Running;
 use vestibule::demo::identity_provider::{self, DemoIdentityProvider, Options};
 
 const BACKEND: u16 = 19_301;
@@ -87,7 +87,7 @@ fn measure() {
     let folder = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_vestibule"));
     let myself = env::current_exe().unwrap();
-    let _backend = Running::start("1", myself.to_str().unwrap(), &["backend"], BACKEND);
+    let _backend = pinned("1", myself.to_str().unwrap(), &["backend"], BACKEND);
 
     let runtime = runtime();
     let (_provider, token, jwks, gateway) = runtime.block_on(async {
@@ -95,7 +95,7 @@ fn measure() {
         let config = folder.path().join("vestibule.yaml");
         fs::write(&config, vestibule_config(&provider)).unwrap();
         let arguments = ["serve", "--config", config.to_str().unwrap()];
-        let gateway = Running::start("0", program.to_str().unwrap(), &arguments, VESTIBULE);
+        let gateway = pinned("0", program.to_str().unwrap(), &arguments, VESTIBULE);
         let client = client::Client::discover(&format!("http://127.0.0.1:{VESTIBULE}/mcp")).await;
         let token = client.tokens("ada").await.access;
         let jwks = client.http.get(client.endpoint("jwks_uri")).send().await.unwrap().text().await.unwrap();
@@ -186,7 +186,7 @@ fn nginx(folder: &Path) -> Option<Running> {
         folder.display()
     );
     fs::write(&config, text).unwrap();
-    installed("nginx").then(|| Running::start("0", "nginx", &["-c", config.to_str().unwrap()], NGINX))
+    installed("nginx").then(|| pinned("0", "nginx", &["-c", config.to_str().unwrap()], NGINX))
 }
 
 fn envoy(folder: &Path, jwks: &str) -> Option<Running> {
@@ -234,39 +234,14 @@ static_resources:
     fs::write(&config, text).unwrap();
     let arguments =
         ["-c", config.to_str().unwrap(), "--concurrency", "1", "--log-level", "error", "--use-dynamic-base-id"];
-    Some(Running::start("0", &program, &arguments, ENVOY))
+    Some(pinned("0", &program, &arguments, ENVOY))
 }
 
-/// A process pinned to one CPU, ended when dropped.
-struct Running(Child);
-
-impl Running {
-    fn start(cpu: &str, program: &str, arguments: &[&str], port: u16) -> Self {
-        let mut command = Command::new("taskset");
-        command.args(["-c", cpu, program]).args(arguments).stdout(Stdio::null());
-        let running = Self(command.spawn().expect("taskset is installed (util-linux)"));
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let start = Instant::now();
-        while StdTcpStream::connect(address).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(20), "{program} did not start");
-            sleep(Duration::from_millis(50));
-        }
-        running
-    }
-
-    /// `taskset` becomes the program, so this is the program's own memory.
-    fn resident_mib(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap() / 1024.0
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
+/// A process on one CPU. `taskset` becomes the program, so this is the program's own memory.
+fn pinned(cpu: &str, program: &str, arguments: &[&str], port: u16) -> Running {
+    let mut command = Command::new("taskset");
+    command.args(["-c", cpu, program]).args(arguments);
+    Running::start(command, port)
 }
 
 fn installed(program: &str) -> bool {

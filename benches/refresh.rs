@@ -22,22 +22,23 @@ mod browser;
 #[path = "../tests/flows/client.rs"]
 #[allow(dead_code)]
 mod client;
+#[path = "support/process.rs"]
+mod process;
 
 use std::{
     env, fs,
-    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread::sleep,
     time::{Duration, Instant},
 };
 
 use browser::Browser;
 use client::{Client, REDIRECT_URI, Tokens};
+use process::Running;
 use vestibule::demo::identity_provider::{self, DemoIdentityProvider, Options};
 
 const GATEWAY: u16 = 19_410;
@@ -84,8 +85,9 @@ async fn measure(store: Store, grants: usize, folder: &Path) {
     let provider = DemoIdentityProvider::start(Options::default()).await.unwrap();
     let config = folder.join("vestibule.yaml");
     fs::write(&config, configuration(&provider, &store.storage(folder))).unwrap();
-    let gateway =
-        Running::start(env!("CARGO_BIN_EXE_vestibule"), &["serve", "--config", config.to_str().unwrap()], GATEWAY);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    program.args(["serve", "--config"]).arg(&config);
+    let gateway = Running::start(program, GATEWAY);
     let client = Client::discover(&format!("http://127.0.0.1:{GATEWAY}/mcp")).await;
 
     println!("  {:>8} {:>12} {:>10} {:>10}", "callers", "refreshes/s", "p50", "p99");
@@ -208,39 +210,12 @@ impl Store {
 }
 
 fn redis(fsync: &str, folder: &Path) -> Running {
-    let (port, folder) = (REDIS.to_string(), folder.to_str().unwrap());
-    let arguments = ["--port", &port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"];
-    Running::start("redis-server", &[&arguments[..], &["--appendfsync", fsync]].concat(), REDIS)
+    let mut program = Command::new("redis-server");
+    program.args(["--port", &REDIS.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
+    program.args(["--appendfsync", fsync, "--dir"]).arg(folder);
+    Running::start(program, REDIS)
 }
 
 fn is_installed(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok()
-}
-
-/// A process that ends when it is dropped.
-struct Running(Child);
-
-impl Running {
-    fn start(program: &str, arguments: &[&str], port: u16) -> Self {
-        let running = Self(Command::new(program).args(arguments).stdout(Stdio::null()).spawn().unwrap());
-        let (address, begun) = (SocketAddr::from(([127, 0, 0, 1], port)), Instant::now());
-        while TcpStream::connect(address).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{program} did not start");
-            sleep(Duration::from_millis(50));
-        }
-        running
-    }
-
-    fn resident_mib(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap() / 1024.0
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
 }

@@ -23,6 +23,7 @@ use std::{
 use arc_swap::ArcSwap;
 use jsonwebtoken::{Header, encode, jwk::JwkSet};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 pub use key::VerifyingKey;
 pub use overview::{KeyOverview, KeyState};
@@ -39,7 +40,7 @@ use crate::{
 };
 use key::{Key, StoredKey};
 
-/// The name of the record that says which key signs.
+/// The name of the record that says which key was made last.
 const CURRENT: &[u8] = b"signing-key";
 
 /// How often a change of the signing key is tried again when somebody else was faster.
@@ -91,6 +92,8 @@ pub struct KeyRing {
     plan: ArcSwap<SigningPlan>,
     clock: Clock,
     ring: ArcSwap<Ring>,
+    /// Held from the look at the store to the new ring: what was read before a key went must not bring it back.
+    changing: Mutex<()>,
     /// When a key was last looked for.
     looked_at: AtomicU64,
     /// How often keys went before their time.
@@ -184,6 +187,7 @@ impl KeyRing {
             plan,
             clock,
             ring,
+            changing: Mutex::new(()),
             looked_at: AtomicU64::new(0),
             losses: AtomicU64::new(0),
         })
@@ -195,6 +199,7 @@ impl KeyRing {
     /// # Errors
     /// [`KeyError`] when the store does not answer; everything then stays as it is.
     pub async fn change(&self, plan: &SigningPlan) -> Result<(), KeyError> {
+        let _changing = self.changing.lock().await;
         let ring = settled(&self.records, plan, &self.clock).await?;
         self.plan.store(Arc::new(plan.clone()));
         self.take(ring);
@@ -207,6 +212,7 @@ impl KeyRing {
     /// # Errors
     /// [`KeyError`] when the store does not answer; the ring then stays as it is.
     pub async fn look_again(&self) -> Result<(), KeyError> {
+        let _changing = self.changing.lock().await;
         let plan = self.plan.load_full();
         let ring = match Ring::new(&plan, read(&self.records).await?, self.clock.now())? {
             // Perhaps not settled: somebody signs with another algorithm for now (a change that comes to us

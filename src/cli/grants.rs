@@ -71,7 +71,11 @@ fn end(admin: &AdminAddress, filter: &GrantFilter, all: bool) -> Result<Revoked,
     understood(admin, admin.post_with(path, filter, DEADLINE))
 }
 
-fn understood<T: DeserializeOwned>(admin: &AdminAddress, answer: Result<Answer, AskError>) -> Result<T, String> {
+/// What an instance answered, or why that cannot be had.
+pub(super) fn understood<T: DeserializeOwned>(
+    admin: &AdminAddress,
+    answer: Result<Answer, AskError>,
+) -> Result<T, String> {
     match answer {
         Ok(Answer { status: 200, body }) => {
             serde_json::from_slice(&body).map_err(|_| format!("{admin} is another version, or no Vestibule\n"))
@@ -81,7 +85,7 @@ fn understood<T: DeserializeOwned>(admin: &AdminAddress, answer: Result<Answer, 
     }
 }
 
-fn told<T>(answer: Result<T, String>, show: impl FnOnce(&T) -> String) -> Outcome {
+pub(super) fn told<T>(answer: Result<T, String>, show: impl FnOnce(&T) -> String) -> Outcome {
     match answer {
         Ok(value) => Outcome::found(show(&value)),
         Err(notes) => Outcome::failed(exit::UNAVAILABLE, notes),

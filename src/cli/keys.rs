@@ -6,7 +6,7 @@ use super::{
     Outcome,
     admin_client::{AdminAddress, Answer, AskError},
     exit,
-    grants::{counted, pretty},
+    grants::{counted, pretty, told, understood},
 };
 use crate::{
     admin::{KeyList, RevokeKey, RootSecret, Rotate},
@@ -18,45 +18,27 @@ const DEADLINE: Duration = Duration::from_mins(5);
 
 /// `vestibule keys list`
 pub(super) fn list(admin: &AdminAddress, json: bool) -> Outcome {
-    match understood::<KeyList>(admin, admin.get_with("/keys", &(), DEADLINE)) {
-        Ok(list) if json => Outcome::found(pretty(&list)),
-        Ok(list) => Outcome::found(text(&list)),
-        Err(outcome) => outcome,
-    }
+    let answer = admin.get_with("/keys", &(), DEADLINE);
+    told(understood(admin, answer), |list: &KeyList| if json { pretty(list) } else { text(list) })
 }
 
 /// `vestibule keys rotate`
 pub(super) fn rotate(admin: &AdminAddress, now: bool) -> Outcome {
-    match understood::<Vec<KeyOverview>>(admin, admin.post_with("/keys/rotate", &Rotate { now }, DEADLINE)) {
-        Ok(keys) => Outcome::found(signing(&keys)),
-        Err(outcome) => outcome,
-    }
+    done(admin, admin.post_with("/keys/rotate", &Rotate { now }, DEADLINE))
 }
 
 /// `vestibule keys revoke`
 pub(super) fn revoke(admin: &AdminAddress, kid: String) -> Outcome {
-    match understood::<Vec<KeyOverview>>(admin, admin.post_with("/keys/revoke", &RevokeKey { kid }, DEADLINE)) {
-        Ok(keys) => Outcome::found(signing(&keys)),
-        Err(outcome) => outcome,
-    }
+    done(admin, admin.post_with("/keys/revoke", &RevokeKey { kid }, DEADLINE))
 }
 
-fn understood<T: serde::de::DeserializeOwned>(
-    admin: &AdminAddress,
-    answer: Result<Answer, AskError>,
-) -> Result<T, Outcome> {
-    let failed = |code, notes: String| Outcome::failed(code, notes);
+/// What became of a wish; a refusal says why, and what to do.
+fn done(admin: &AdminAddress, answer: Result<Answer, AskError>) -> Outcome {
     match answer {
-        Ok(Answer { status: 200, body }) => serde_json::from_slice(&body)
-            .map_err(|_| failed(exit::UNAVAILABLE, format!("{admin} is another version, or no Vestibule\n"))),
-        // It says why, and what to do.
         Ok(answer @ Answer { status: 404 | 409, .. }) => {
-            Err(failed(exit::NOT_FOUND, format!("{}\n", answer.excerpt())))
+            Outcome::failed(exit::NOT_FOUND, format!("{}\n", answer.excerpt()))
         }
-        Ok(answer) => {
-            Err(failed(exit::UNAVAILABLE, format!("{admin} answered {}: {}\n", answer.status, answer.excerpt())))
-        }
-        Err(error) => Err(failed(exit::UNAVAILABLE, format!("{error}\n"))),
+        answer => told(understood(admin, answer), |keys: &Vec<KeyOverview>| signing(keys)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CURRENT, Current, KeyError, KeyRing, LEAD, OVERLAP, StoredKey, ended, replace, settled, told};
+use super::{CURRENT, Current, KeyError, KeyRing, LEAD, OVERLAP, Ring, StoredKey, ended, replace, settled, told};
 use crate::{
     private_key::PrivateKey,
     store::{NEVER, record::Records},
@@ -12,13 +12,15 @@ use crate::{
 
 impl KeyRing {
     /// Makes a key that signs after `lead`; what signed until then verifies and stays published for [`OVERLAP`]
-    /// more. If somebody else rotates at the same moment, theirs is the new key. Returns its `kid`.
+    /// more. If somebody else rotates at the same moment, theirs is the new key, and one that waits for its time is
+    /// enough, unless the new one is to sign at once. Returns its `kid`.
     ///
     /// # Errors
     /// [`KeyError::Brought`] if the operator brings the keys; others when the store does not answer. The ring
     /// then stays as it is.
     pub async fn rotate(&self, lead: Duration) -> Result<String, KeyError> {
-        self.rotate_unless(lead, |_| false).await
+        let waiting = if lead.is_zero() { None } else { self.waiting() };
+        self.rotate_unless(lead, |made_last| waiting.as_deref() == Some(made_last)).await
     }
 
     /// The same, unless the key that was made last is one of these.
@@ -27,6 +29,7 @@ impl KeyRing {
         if !plan.keys.is_empty() {
             return Err(KeyError::Brought);
         }
+        let _changing = self.changing.lock().await;
         let current = self.records.slot::<Current>(CURRENT).await?;
         let signs_from = self.clock.now().plus(lead);
         if !current.value.as_ref().is_some_and(|current| is_new(&current.kid)) {
@@ -45,8 +48,9 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`KeyError::Signs`] and [`KeyError::Configured`] for keys that are needed; others when the store does not
-    /// answer. Nothing has changed then.
+    /// answer. Nothing has changed then, or the key is gone and only the next one could not be made.
     pub async fn revoke(&self, kid: &str) -> Result<bool, KeyError> {
+        let _changing = self.changing.lock().await;
         let plan = self.plan.load_full();
         if plan.keys.iter().any(|key| key.kid() == kid) {
             return Err(KeyError::Configured);
@@ -59,10 +63,15 @@ impl KeyRing {
             return Ok(false);
         }
         told(self.records.commit(vec![self.records.delete::<StoredKey>(kid.as_bytes())]).await)?;
-        // It may have been the one that was to sign next.
-        let ring = settled(&self.records, &plan, &self.clock).await?;
-        self.take(ring);
+        // Here at once, also if the store does not answer any more.
+        let mut left = self.ring.load().by_kid.clone();
+        left.remove(kid);
+        if let Some(ring) = Ring::new(&plan, left, now)? {
+            self.take(ring);
+        }
         tracing::warn!(kid, "a signing key was revoked");
+        // It may have been the one that was to sign next.
+        self.take(settled(&self.records, &plan, &self.clock).await?);
         Ok(true)
     }
 
@@ -88,6 +97,13 @@ impl KeyRing {
         self.seal_anew().await?;
         self.tell();
         Ok(())
+    }
+
+    /// The newest key, if its time is still to come.
+    fn waiting(&self) -> Option<String> {
+        let (ring, now) = (self.ring.load(), self.clock.now());
+        let newest = ring.signing.first().filter(|key| key.is_current() && now < key.signs_from())?;
+        Some(newest.kid().to_owned())
     }
 
     /// The newest key, if it has signed for so long that the next one has to be published.
@@ -135,9 +151,14 @@ pub(super) async fn publish(records: &Records, key: &PrivateKey) -> Result<(), K
     let now = records.clock().now();
     let kid = key.kid().as_bytes();
     let kept = records.get::<StoredKey>(kid).await?;
+    let version = match &kept {
+        Some(kept) => Some(kept.version.clone()),
+        // One that an unknown root secret sealed is replaced.
+        None => records.slot::<StoredKey>(kid).await?.version,
+    };
     if kept.as_ref().is_none_or(|kept| kept.expires_at < now.plus(OVERLAP + LEAD)) {
         let batch = vec![
-            records.expect::<StoredKey>(kid, kept.map(|kept| kept.version)),
+            records.expect::<StoredKey>(kid, version),
             records.put(kid, &StoredKey::public(key, now)?, now.plus(OVERLAP + OVERLAP), Vec::new()),
         ];
         told(records.commit(batch).await)?;

@@ -1,3 +1,5 @@
+mod interrupted;
+
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
 use url::Url;
@@ -180,6 +182,8 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_verifies_after() {
     assert_eq!(states(&ring), [(next.clone(), KeyState::Waits), (kid_of(&old), KeyState::Signs)], "newest first");
     assert_eq!(ring.jwks()["keys"][0]["kid"], *next);
     assert_eq!(kid_of(&sign(&ring)), kid_of(&old), "it does not sign yet");
+    assert_eq!(ring.rotate(LEAD).await.unwrap(), next, "one that waits is enough");
+    assert_eq!(states(&ring).len(), 2);
     assert_eq!(setup.ring(SigningAlgorithm::Es256).await.jwks(), ring.jwks(), "after a restart");
 
     setup.hand.advance(LEAD.saturating_sub(SECOND));

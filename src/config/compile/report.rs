@@ -125,6 +125,10 @@ impl<'a> Report<'a> {
             Err(error) => error,
         };
         let help = match error {
+            PrivateKeyError::NoKey => {
+                "write `{ file: PATH }` for a file, also in a list; a key is made with `openssl genpkey -algorithm EC -pkeyopt \
+                 ec_paramgen_curve:P-256 -out signing.pem`"
+            }
             PrivateKeyError::PublicOnly => "write the private key that belongs to it",
             PrivateKeyError::Encrypted => {
                 "take the password off with `openssl pkey -in KEY -out signing.pem`, and let nobody else read the file"
